@@ -1,0 +1,19 @@
+//! Identifiers, ARNs, principals and names that every other crate shares. No I/O, no clock.
+//!
+//! Every type here is parsed once, at the edge, and cannot hold a bad value afterwards.
+#![forbid(unsafe_code)]
+
+mod arn;
+mod ids;
+mod names;
+mod principal;
+mod time;
+
+pub use arn::{AliasArn, Arn, KeyArn, PARTITION};
+pub use ids::{
+    AccessKeyId, AccountId, AliasName, ClusterId, InvalidIdentifier, KeyId, MaterialId, NodeId,
+    Region, RequestId,
+};
+pub use names::{KeyManager, KeySpec, KeyState, KeyUsage, Origin};
+pub use principal::Principal;
+pub use time::UnixMillis;
