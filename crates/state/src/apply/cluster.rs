@@ -1,0 +1,51 @@
+//! The cluster and its accounts.
+
+use keystead_types::{AccessKeyId, AccountId};
+
+use super::{CLUSTER_VERSION, Execution, done};
+use crate::model::{Account, Credential};
+use crate::proto::{self, Reason};
+use crate::records;
+use crate::transition::Transition;
+use crate::view::Cluster;
+
+pub(super) fn initialise(next: &mut Transition, op: &proto::Initialise) -> Execution {
+    if next.view.is_initialised() {
+        return Err(Reason::AlreadyInitialised.into());
+    }
+    let domain_key = op.domain_key.clone().map(records::read_domain_key);
+    let domain_key = domain_key.ok_or(Reason::Malformed)?;
+    let cluster = Cluster {
+        id: records::read_cluster_id(&op.cluster_id).ok_or(Reason::Malformed)?,
+        region: op.region.parse().map_err(|_| Reason::Malformed)?,
+        version: CLUSTER_VERSION,
+        sealed_roots: op.sealed_roots.iter().cloned().map(records::read_sealed_root).collect(),
+        domain_key_epoch: domain_key.epoch,
+    };
+    next.put_cluster(cluster);
+    next.put_domain_key(domain_key);
+    Ok(done())
+}
+
+pub(super) fn create_account(next: &mut Transition, op: &proto::CreateAccount) -> Execution {
+    let id = AccountId::from_number(op.account).ok_or(Reason::Malformed)?;
+    let access_key: AccessKeyId = op.access_key_id.parse().map_err(|_| Reason::Malformed)?;
+    if next.view.account(id).is_some() {
+        return Err(Reason::AccountExists.into());
+    }
+    if next.view.credential(&access_key).is_some() {
+        return Err(Reason::AccessKeyExists.into());
+    }
+    let (created, index) = (next.view.clock, next.index());
+    next.put_account(Account { id, created });
+    next.put_credential(Credential {
+        id: access_key,
+        account: id,
+        sealed_secret: op.sealed_secret.clone(),
+        created,
+        active: true,
+        rights_removed_at: 0,
+        version: index,
+    });
+    Ok(done())
+}

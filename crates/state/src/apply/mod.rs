@@ -1,0 +1,154 @@
+//! Applies one command to a View. One function per command, grouped by what it is about.
+
+mod aliases;
+mod cluster;
+mod keys;
+mod requests;
+mod tags;
+
+use keystead_types::{KeyId, UnixMillis};
+
+use crate::model::Key;
+use crate::proto::command::Operation;
+use crate::proto::outcome::Result as OutcomeResult;
+use crate::proto::{self, Command, Outcome, Reason};
+use crate::rows::RowChange;
+use crate::transition::Transition;
+use crate::view::View;
+
+/// The version of commands and records that this software writes and understands.
+pub const CLUSTER_VERSION: u32 = 1;
+
+/// What applying a command gave.
+#[derive(Debug)]
+pub struct Applied {
+    /// The next View.
+    pub view: View,
+    /// The answer for whoever proposed the command.
+    pub outcome: Outcome,
+    /// The rows that differ, in the order in which they were written.
+    pub changes: Vec<RowChange>,
+}
+
+/// A command from a newer version. The node must stop: to skip it would be to diverge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a command of cluster version {version} is not understood by version {CLUSTER_VERSION}")]
+pub struct UnknownCommand {
+    version: u32,
+}
+
+/// Applies a command at a log index.
+///
+/// # Errors
+/// Only [`UnknownCommand`]; what the state does not allow is an [`Outcome`].
+pub fn apply(view: &View, index: u64, command: &Command) -> Result<Applied, UnknownCommand> {
+    let unknown = UnknownCommand { version: command.version };
+    let operation = command.operation.as_ref().ok_or(unknown)?;
+    if command.version > CLUSTER_VERSION {
+        return Err(unknown);
+    }
+    let mut next = Transition::new(view, index);
+    next.advance_clock(UnixMillis(command.time_ms));
+    requests::forget_old(&mut next);
+    if let Some(outcome) = requests::recall(&next, command) {
+        let (view, changes) = next.finish();
+        return Ok(Applied { view, outcome, changes });
+    }
+    let result = execute(&mut next, command, operation).unwrap_or_else(Refusal::into_result);
+    let outcome = Outcome { result: Some(result) };
+    if !next.view.is_initialised() {
+        // No row could hold the clock yet, so a refusal must leave no trace in memory either.
+        return Ok(Applied { view: view.at_index(index), outcome, changes: Vec::new() });
+    }
+    requests::remember(&mut next, command, &outcome);
+    let (view, changes) = next.finish();
+    Ok(Applied { view, outcome, changes })
+}
+
+/// Why a command changes nothing.
+enum Refusal {
+    Stale,
+    Rejected(Reason),
+}
+
+impl Refusal {
+    fn into_result(self) -> OutcomeResult {
+        match self {
+            Self::Stale => OutcomeResult::Stale(proto::Stale {}),
+            Self::Rejected(reason) => {
+                OutcomeResult::Rejected(proto::Rejected { reason: reason.into() })
+            }
+        }
+    }
+}
+
+impl From<Reason> for Refusal {
+    fn from(reason: Reason) -> Self {
+        Self::Rejected(reason)
+    }
+}
+
+type Execution = Result<OutcomeResult, Refusal>;
+
+fn execute(next: &mut Transition, command: &Command, operation: &Operation) -> Execution {
+    if let Operation::Initialise(initialise) = operation {
+        return cluster::initialise(next, initialise);
+    }
+    if !next.view.is_initialised() {
+        return Err(Reason::NotInitialised.into());
+    }
+    check_credential(next, command)?;
+    let at = command.authorised_at;
+    match operation {
+        Operation::Initialise(_) => Err(Reason::AlreadyInitialised.into()),
+        Operation::CreateAccount(op) => cluster::create_account(next, op),
+        Operation::CreateKey(op) => keys::create(next, op),
+        Operation::EnableKey(op) => keys::enable(next, at, op),
+        Operation::DisableKey(op) => keys::disable(next, at, op),
+        Operation::UpdateKeyDescription(op) => keys::describe(next, at, op),
+        Operation::ScheduleKeyDeletion(op) => keys::schedule_deletion(next, at, op),
+        Operation::CancelKeyDeletion(op) => keys::cancel_deletion(next, at, op),
+        Operation::DeleteDueKeys(op) => keys::delete_due(next, op),
+        Operation::CreateAlias(op) => aliases::create(next, at, op),
+        Operation::UpdateAlias(op) => aliases::update(next, at, op),
+        Operation::DeleteAlias(op) => aliases::delete(next, at, op),
+        Operation::TagKey(op) => tags::tag(next, at, op),
+        Operation::UntagKey(op) => tags::untag(next, at, op),
+        Operation::Tick(_) => Ok(done()),
+    }
+}
+
+/// A credential that lost its right after the request was authorised decides nothing any more.
+fn check_credential(next: &Transition, command: &Command) -> Result<(), Refusal> {
+    if command.access_key_id.is_empty() {
+        return Ok(());
+    }
+    let id = command.access_key_id.parse().map_err(|_| Reason::Malformed)?;
+    match next.view.credential(&id) {
+        Some(key) if key.active && key.rights_removed_at <= command.authorised_at => Ok(()),
+        _ => Err(Refusal::Stale),
+    }
+}
+
+/// The key a command names, unless it lost a right since the request was authorised.
+fn fresh_key(
+    next: &Transition,
+    authorised_at: u64,
+    key: Option<&proto::KeyRef>,
+) -> Result<Key, Refusal> {
+    let key = next.key(&key_id(key)?).ok_or(Reason::KeyNotFound)?;
+    if key.rights_removed_at > authorised_at {
+        return Err(Refusal::Stale);
+    }
+    Ok(Key::clone(&key))
+}
+
+fn key_id(key: Option<&proto::KeyRef>) -> Result<KeyId, Reason> {
+    let key = key.ok_or(Reason::Malformed)?;
+    let bytes = key.id.as_slice().try_into().map_err(|_| Reason::Malformed)?;
+    Ok(KeyId::new(bytes, key.multi_region))
+}
+
+fn done() -> OutcomeResult {
+    OutcomeResult::Done(proto::Done {})
+}

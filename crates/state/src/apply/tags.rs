@@ -1,0 +1,30 @@
+//! Tags of keys. Policies may refer to them, so every change may take a right away.
+
+use super::keys::refuse_pending_deletion;
+use super::{Execution, done, fresh_key};
+use crate::limits::TAGS_PER_KEY;
+use crate::proto::{self, Reason};
+use crate::transition::Transition;
+
+pub(super) fn tag(next: &mut Transition, at: u64, op: &proto::TagKey) -> Execution {
+    let mut key = fresh_key(next, at, op.key.as_ref())?;
+    refuse_pending_deletion(&key)?;
+    key.tags.extend(op.tags.clone());
+    if key.tags.len() > TAGS_PER_KEY {
+        return Err(Reason::TagLimit.into());
+    }
+    key.rights_removed_at = next.index();
+    next.put_key(key);
+    Ok(done())
+}
+
+pub(super) fn untag(next: &mut Transition, at: u64, op: &proto::UntagKey) -> Execution {
+    let mut key = fresh_key(next, at, op.key.as_ref())?;
+    refuse_pending_deletion(&key)?;
+    for name in &op.tag_keys {
+        key.tags.remove(name);
+    }
+    key.rights_removed_at = next.index();
+    next.put_key(key);
+    Ok(done())
+}

@@ -1,0 +1,311 @@
+//! Between the records on disk and the model in memory. One function each way per record.
+
+use std::sync::Arc;
+
+use keystead_types::{
+    AccountId, ClusterId, KeyId, KeyManager, KeySpec, KeyState, KeyUsage, MaterialId, Origin,
+    UnixMillis,
+};
+use prost::Message;
+
+use crate::model::{
+    Account, Alias, Credential, DomainKey, Key, Material, MaterialState, MultiRegion, Policy,
+    SealedRoot,
+};
+use crate::proto;
+use crate::rows;
+use crate::transition::Transition;
+use crate::view::{Cluster, Remembered};
+
+/// A stored row that this version does not understand.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("corrupt or unknown {what} record in the state")]
+pub struct CorruptRecord {
+    what: &'static str,
+}
+
+/// Puts one stored row into the View that is being loaded.
+pub(crate) fn load(into: &mut Transition, row: &[u8], value: &[u8]) -> Result<(), CorruptRecord> {
+    let tag = row.first().copied().unwrap_or_default();
+    match tag {
+        rows::CLUSTER => {
+            let record: proto::ClusterRecord = decode("cluster", value)?;
+            into.view.clock = UnixMillis(record.clock_ms);
+            into.put_cluster(read_cluster(record).ok_or(corrupt("cluster"))?);
+        }
+        rows::DOMAIN_KEY => {
+            into.put_domain_key(read_domain_key(decode("domain key", value)?));
+        }
+        rows::ACCOUNT => {
+            into.put_account(read_account(&decode("account", value)?).ok_or(corrupt("account"))?);
+        }
+        rows::CREDENTIAL => {
+            let record = decode("credential", value)?;
+            into.put_credential(read_credential(record).ok_or(corrupt("credential"))?);
+        }
+        rows::POLICY => {
+            let record: proto::PolicyRecord = decode("policy", value)?;
+            let id = keystead_crypto::digest::sha256(record.text.as_bytes());
+            into.load_policy(Arc::new(Policy { id, text: record.text }));
+        }
+        rows::KEY => {
+            let record: proto::KeyRecord = decode("key", value)?;
+            let policy = <[u8; 32]>::try_from(record.policy_id.as_slice())
+                .ok()
+                .and_then(|id| into.view.policies.get(&id))
+                .map(|shared| shared.policy.clone())
+                .ok_or(corrupt("key"))?;
+            into.put_key(read_key(record, policy).ok_or(corrupt("key"))?);
+        }
+        rows::ALIAS => {
+            into.put_alias(read_alias(&decode("alias", value)?).ok_or(corrupt("alias"))?);
+        }
+        rows::REQUEST => {
+            into.put_request(read_request(decode("request", value)?).ok_or(corrupt("request"))?);
+        }
+        _ => return Err(corrupt("unknown")),
+    }
+    Ok(())
+}
+
+pub(crate) fn cluster(cluster: &Cluster, clock: UnixMillis) -> Vec<u8> {
+    proto::ClusterRecord {
+        cluster_id: cluster.id.bytes().to_vec(),
+        region: cluster.region.to_string(),
+        version: cluster.version,
+        clock_ms: clock.0,
+        sealed_roots: cluster
+            .sealed_roots
+            .iter()
+            .map(|root| proto::SealedRootRecord {
+                seal_id: root.seal_id.clone(),
+                check_value: root.check_value.clone(),
+                blob: root.blob.clone(),
+            })
+            .collect(),
+        domain_key_epoch: cluster.domain_key_epoch,
+    }
+    .encode_to_vec()
+}
+
+fn read_cluster(record: proto::ClusterRecord) -> Option<Cluster> {
+    Some(Cluster {
+        id: read_cluster_id(&record.cluster_id)?,
+        region: record.region.parse().ok()?,
+        version: record.version,
+        sealed_roots: record.sealed_roots.into_iter().map(read_sealed_root).collect(),
+        domain_key_epoch: record.domain_key_epoch,
+    })
+}
+
+pub(crate) fn read_cluster_id(bytes: &[u8]) -> Option<ClusterId> {
+    Some(ClusterId::new(bytes.try_into().ok()?))
+}
+
+pub(crate) fn read_sealed_root(record: proto::SealedRootRecord) -> SealedRoot {
+    SealedRoot { seal_id: record.seal_id, check_value: record.check_value, blob: record.blob }
+}
+
+pub(crate) fn domain_key(key: &DomainKey) -> Vec<u8> {
+    proto::DomainKeyRecord {
+        epoch: key.epoch,
+        wrapped: key.wrapped.clone(),
+        created_ms: key.created.0,
+    }
+    .encode_to_vec()
+}
+
+pub(crate) fn read_domain_key(record: proto::DomainKeyRecord) -> DomainKey {
+    DomainKey {
+        epoch: record.epoch,
+        wrapped: record.wrapped,
+        created: UnixMillis(record.created_ms),
+    }
+}
+
+pub(crate) fn account(account: &Account) -> Vec<u8> {
+    proto::AccountRecord { account: account.id.number(), created_ms: account.created.0 }
+        .encode_to_vec()
+}
+
+fn read_account(record: &proto::AccountRecord) -> Option<Account> {
+    let id = AccountId::from_number(record.account)?;
+    Some(Account { id, created: UnixMillis(record.created_ms) })
+}
+
+pub(crate) fn credential(credential: &Credential) -> Vec<u8> {
+    proto::CredentialRecord {
+        access_key_id: credential.id.to_string(),
+        account: credential.account.number(),
+        sealed_secret: credential.sealed_secret.clone(),
+        created_ms: credential.created.0,
+        active: credential.active,
+        rights_removed_at: credential.rights_removed_at,
+        version: credential.version,
+    }
+    .encode_to_vec()
+}
+
+fn read_credential(record: proto::CredentialRecord) -> Option<Credential> {
+    Some(Credential {
+        id: record.access_key_id.parse().ok()?,
+        account: AccountId::from_number(record.account)?,
+        sealed_secret: record.sealed_secret,
+        created: UnixMillis(record.created_ms),
+        active: record.active,
+        rights_removed_at: record.rights_removed_at,
+        version: record.version,
+    })
+}
+
+pub(crate) fn policy(policy: &Policy) -> Vec<u8> {
+    proto::PolicyRecord { text: policy.text.clone() }.encode_to_vec()
+}
+
+pub(crate) fn key(key: &Key) -> Vec<u8> {
+    proto::KeyRecord {
+        id: key.id.bytes().to_vec(),
+        multi_region: key.id.multi_region(),
+        account: key.account.number(),
+        manager: key.manager.code().into(),
+        spec: key.spec.code().into(),
+        usage: key.usage.code().into(),
+        origin: key.origin.code().into(),
+        state: key.state.code().into(),
+        description: key.description.to_string(),
+        created_ms: key.created.0,
+        materials: key.materials.iter().map(material).collect(),
+        current_material: key.current_material,
+        policy_id: key.policy.id.to_vec(),
+        tags: key.tags.clone(),
+        deletion_ms: key.deletion.map(|deletion| deletion.0),
+        multi_region_configuration: key.multi_region.as_deref().map(|relatives| {
+            proto::MultiRegionRecord {
+                primary_region: relatives.primary.to_string(),
+                replica_regions: relatives.replicas.iter().map(ToString::to_string).collect(),
+            }
+        }),
+        rights_removed_at: key.rights_removed_at,
+    }
+    .encode_to_vec()
+}
+
+fn read_key(record: proto::KeyRecord, policy: Arc<Policy>) -> Option<Key> {
+    let multi_region = match record.multi_region_configuration {
+        Some(relatives) => Some(Box::new(MultiRegion {
+            primary: relatives.primary_region.parse().ok()?,
+            replicas: relatives
+                .replica_regions
+                .iter()
+                .map(|region| region.parse().ok())
+                .collect::<Option<_>>()?,
+        })),
+        None => None,
+    };
+    Some(Key {
+        id: KeyId::new(record.id.try_into().ok()?, record.multi_region),
+        account: AccountId::from_number(record.account)?,
+        manager: code(record.manager, KeyManager::from_code)?,
+        spec: code(record.spec, KeySpec::from_code)?,
+        usage: code(record.usage, KeyUsage::from_code)?,
+        origin: code(record.origin, Origin::from_code)?,
+        state: code(record.state, KeyState::from_code)?,
+        description: record.description.into(),
+        created: UnixMillis(record.created_ms),
+        materials: record.materials.into_iter().map(read_material).collect::<Option<_>>()?,
+        current_material: record.current_material,
+        policy,
+        tags: record.tags,
+        deletion: record.deletion_ms.map(UnixMillis),
+        multi_region,
+        rights_removed_at: record.rights_removed_at,
+    })
+}
+
+fn material(material: &Material) -> proto::MaterialRecord {
+    let state = match material.state {
+        MaterialState::Current => proto::MaterialState::Current,
+        MaterialState::NonCurrent => proto::MaterialState::NonCurrent,
+        MaterialState::PendingRotation => proto::MaterialState::PendingRotation,
+    };
+    proto::MaterialRecord {
+        id: material.id.bytes().to_vec(),
+        wrapped: material.wrapped.to_vec(),
+        origin: material.origin.code().into(),
+        state: state.into(),
+        created_ms: material.created.0,
+        expires_ms: material.expires.map(|expires| expires.0),
+        description: material.description.to_string(),
+    }
+}
+
+pub(crate) fn read_material(record: proto::MaterialRecord) -> Option<Material> {
+    let state = match proto::MaterialState::try_from(record.state).ok()? {
+        proto::MaterialState::Current => MaterialState::Current,
+        proto::MaterialState::NonCurrent => MaterialState::NonCurrent,
+        proto::MaterialState::PendingRotation => MaterialState::PendingRotation,
+        proto::MaterialState::Unspecified => return None,
+    };
+    Some(Material {
+        id: MaterialId::new(record.id.try_into().ok()?),
+        wrapped: record.wrapped.into(),
+        origin: code(record.origin, Origin::from_code)?,
+        state,
+        created: UnixMillis(record.created_ms),
+        expires: record.expires_ms.map(UnixMillis),
+        description: record.description.into(),
+    })
+}
+
+pub(crate) fn alias(alias: &Alias) -> Vec<u8> {
+    proto::AliasRecord {
+        account: alias.account.number(),
+        name: alias.name.to_string(),
+        key_id: alias.target.bytes().to_vec(),
+        key_multi_region: alias.target.multi_region(),
+        created_ms: alias.created.0,
+        updated_ms: alias.updated.0,
+    }
+    .encode_to_vec()
+}
+
+fn read_alias(record: &proto::AliasRecord) -> Option<Alias> {
+    Some(Alias {
+        account: AccountId::from_number(record.account)?,
+        name: record.name.parse().ok()?,
+        target: KeyId::new(record.key_id.as_slice().try_into().ok()?, record.key_multi_region),
+        created: UnixMillis(record.created_ms),
+        updated: UnixMillis(record.updated_ms),
+    })
+}
+
+pub(crate) fn request(request: &Remembered) -> Vec<u8> {
+    proto::RequestRecord {
+        request_id: request.id.to_vec(),
+        at_ms: request.at.0,
+        index: request.index,
+        outcome: request.outcome.clone(),
+    }
+    .encode_to_vec()
+}
+
+fn read_request(record: proto::RequestRecord) -> Option<Remembered> {
+    Some(Remembered {
+        id: record.request_id.try_into().ok()?,
+        at: UnixMillis(record.at_ms),
+        index: record.index,
+        outcome: record.outcome,
+    })
+}
+
+pub(crate) fn code<T>(code: u32, member: impl Fn(u16) -> Option<T>) -> Option<T> {
+    member(u16::try_from(code).ok()?)
+}
+
+fn decode<M: Message + Default>(what: &'static str, value: &[u8]) -> Result<M, CorruptRecord> {
+    M::decode(value).map_err(|_| corrupt(what))
+}
+
+fn corrupt(what: &'static str) -> CorruptRecord {
+    CorruptRecord { what }
+}

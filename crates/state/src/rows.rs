@@ -1,0 +1,76 @@
+//! Row keys: a tag byte and a fixed-width id. They hold no names; where a name is the key, its
+//! hash stands for it, and [`name_hash`] is the one place that makes it.
+
+use std::ops::RangeInclusive;
+
+use keystead_types::{AccessKeyId, AccountId, AliasName, KeyId};
+
+/// The first bytes that rows of the state use; the rest is the store's own.
+pub const ROW_KEYS: RangeInclusive<u8> = 0x10..=0xEF;
+
+/// A row to write, or to delete where there is no value. Values are plain; the store encrypts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RowChange {
+    /// The row key.
+    pub key: Vec<u8>,
+    /// The encoded record.
+    pub value: Option<Vec<u8>>,
+}
+
+pub(crate) const CLUSTER: u8 = 0x10;
+pub(crate) const DOMAIN_KEY: u8 = 0x11;
+pub(crate) const ACCOUNT: u8 = 0x12;
+pub(crate) const CREDENTIAL: u8 = 0x13;
+pub(crate) const POLICY: u8 = 0x14;
+pub(crate) const KEY: u8 = 0x15;
+pub(crate) const ALIAS: u8 = 0x16;
+pub(crate) const REQUEST: u8 = 0x17;
+
+pub(crate) fn cluster() -> Vec<u8> {
+    vec![CLUSTER]
+}
+
+pub(crate) fn domain_key(epoch: u32) -> Vec<u8> {
+    row(DOMAIN_KEY, &[&epoch.to_be_bytes()])
+}
+
+pub(crate) fn account(id: AccountId) -> Vec<u8> {
+    row(ACCOUNT, &[&id.number().to_be_bytes()])
+}
+
+pub(crate) fn credential(id: &AccessKeyId) -> Vec<u8> {
+    row(CREDENTIAL, &[&name_hash(id.as_str())])
+}
+
+pub(crate) fn policy(id: &[u8; 32]) -> Vec<u8> {
+    row(POLICY, &[id])
+}
+
+pub(crate) fn key(id: &KeyId) -> Vec<u8> {
+    row(KEY, &[&[u8::from(id.multi_region())], id.bytes()])
+}
+
+pub(crate) fn alias(account: AccountId, name: &AliasName) -> Vec<u8> {
+    row(ALIAS, &[&account.number().to_be_bytes(), &name_hash(name.as_str())])
+}
+
+pub(crate) fn request(id: &[u8; 32]) -> Vec<u8> {
+    row(REQUEST, &[id])
+}
+
+/// The first half of the SHA-256 of a name: short, and telling nothing but equality.
+fn name_hash(name: &str) -> [u8; 16] {
+    let digest = keystead_crypto::digest::sha256(name.as_bytes());
+    let mut half = [0; 16];
+    half.copy_from_slice(&digest[..16]);
+    half
+}
+
+fn row(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
+    let mut key = Vec::with_capacity(1 + parts.iter().map(|part| part.len()).sum::<usize>());
+    key.push(tag);
+    for part in parts {
+        key.extend_from_slice(part);
+    }
+    key
+}

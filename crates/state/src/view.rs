@@ -1,0 +1,274 @@
+//! One immutable version of the state, with an index for everything that is looked up or listed.
+
+use std::ops::Bound;
+use std::sync::Arc;
+
+use keystead_types::{AccessKeyId, AccountId, AliasName, ClusterId, KeyId, Region, UnixMillis};
+use rpds::{HashTrieMapSync, RedBlackTreeMapSync, RedBlackTreeSetSync};
+
+use crate::model::{Account, Alias, Credential, DomainKey, Key, Policy, SealedRoot};
+use crate::records::{self, CorruptRecord};
+use crate::rows;
+use crate::transition::Transition;
+
+/// A version of the state. Cloning is cheap; nothing in it ever changes.
+#[derive(Debug, Clone, Default)]
+pub struct View {
+    pub(crate) applied: u64,
+    pub(crate) cluster: Option<Arc<Cluster>>,
+    pub(crate) clock: UnixMillis,
+    pub(crate) domain_keys: RedBlackTreeMapSync<u32, Arc<DomainKey>>,
+    pub(crate) accounts: RedBlackTreeMapSync<AccountId, Account>,
+    pub(crate) credentials: HashTrieMapSync<AccessKeyId, Arc<Credential>>,
+    pub(crate) policies: HashTrieMapSync<[u8; 32], SharedPolicy>,
+    pub(crate) keys: HashTrieMapSync<KeyId, Arc<Key>>,
+    pub(crate) keys_by_account: RedBlackTreeSetSync<(AccountId, KeyId)>,
+    pub(crate) aliases: RedBlackTreeMapSync<(AccountId, AliasName), Arc<Alias>>,
+    pub(crate) aliases_by_key: RedBlackTreeSetSync<(KeyId, AliasName)>,
+    pub(crate) deletions: RedBlackTreeSetSync<(UnixMillis, KeyId)>,
+    pub(crate) requests: HashTrieMapSync<[u8; 32], Arc<Remembered>>,
+    pub(crate) requests_by_age: RedBlackTreeMapSync<(UnixMillis, u64), [u8; 32]>,
+}
+
+/// What the cluster as a whole agrees on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Cluster {
+    pub(crate) id: ClusterId,
+    pub(crate) region: Region,
+    pub(crate) version: u32,
+    pub(crate) sealed_roots: Vec<SealedRoot>,
+    pub(crate) domain_key_epoch: u32,
+}
+
+/// A policy and how many keys carry it.
+#[derive(Debug, Clone)]
+pub(crate) struct SharedPolicy {
+    pub(crate) policy: Arc<Policy>,
+    pub(crate) keys: u64,
+}
+
+/// The first result of a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Remembered {
+    pub(crate) id: [u8; 32],
+    pub(crate) at: UnixMillis,
+    pub(crate) index: u64,
+    pub(crate) outcome: Vec<u8>,
+}
+
+impl View {
+    /// The state before the first command.
+    pub fn empty() -> Self {
+        Self::default()
+    }
+
+    /// Index of the last log entry that this View includes.
+    pub fn applied(&self) -> u64 {
+        self.applied
+    }
+
+    /// The same state after a log entry that changes nothing (a blank or membership entry).
+    #[must_use]
+    pub fn at_index(&self, applied: u64) -> Self {
+        Self { applied, ..self.clone() }
+    }
+
+    /// Whether the region has been initialised.
+    pub fn is_initialised(&self) -> bool {
+        self.cluster.is_some()
+    }
+
+    /// The id of the cluster, once initialised.
+    pub fn cluster_id(&self) -> Option<ClusterId> {
+        self.cluster.as_ref().map(|cluster| cluster.id)
+    }
+
+    /// The Region, once initialised.
+    pub fn region(&self) -> Option<&Region> {
+        self.cluster.as_ref().map(|cluster| &cluster.region)
+    }
+
+    /// The software version that every member understands; 0 before initialisation.
+    pub fn cluster_version(&self) -> u32 {
+        self.cluster.as_ref().map_or(0, |cluster| cluster.version)
+    }
+
+    /// The root key, wrapped by each seal.
+    pub fn sealed_roots(&self) -> &[SealedRoot] {
+        self.cluster.as_ref().map_or(&[], |cluster| &cluster.sealed_roots)
+    }
+
+    /// The replicated clock.
+    pub fn clock(&self) -> UnixMillis {
+        self.clock
+    }
+
+    /// A domain key by its epoch.
+    pub fn domain_key(&self, epoch: u32) -> Option<&DomainKey> {
+        self.domain_keys.get(&epoch).map(|key| &**key)
+    }
+
+    /// All domain keys, by epoch.
+    pub fn domain_keys(&self) -> impl Iterator<Item = &DomainKey> {
+        self.domain_keys.values().map(|key| &**key)
+    }
+
+    /// An account.
+    pub fn account(&self, id: AccountId) -> Option<&Account> {
+        self.accounts.get(&id)
+    }
+
+    /// All accounts, by id.
+    pub fn accounts(&self) -> impl Iterator<Item = &Account> {
+        self.accounts.values()
+    }
+
+    /// An access key.
+    pub fn credential(&self, id: &AccessKeyId) -> Option<&Arc<Credential>> {
+        self.credentials.get(id)
+    }
+
+    /// How many keys there are.
+    pub fn key_count(&self) -> usize {
+        self.keys.size()
+    }
+
+    /// A key by its id.
+    pub fn key(&self, id: &KeyId) -> Option<&Arc<Key>> {
+        self.keys.get(id)
+    }
+
+    /// The keys of an account whose ids come after `after`, in order of their ids.
+    pub fn keys_of(
+        &self,
+        account: AccountId,
+        after: Option<KeyId>,
+    ) -> impl Iterator<Item = &Arc<Key>> {
+        let start = match after {
+            Some(id) => Bound::Excluded((account, id)),
+            None => Bound::Included((account, KeyId::new([0; 16], false))),
+        };
+        self.keys_by_account
+            .range((start, Bound::Unbounded))
+            .take_while(move |(owner, _)| *owner == account)
+            .filter_map(|(_, id)| self.keys.get(id))
+    }
+
+    /// An alias by account and name.
+    pub fn alias(&self, account: AccountId, name: &AliasName) -> Option<&Alias> {
+        self.aliases.get(&(account, name.clone())).map(|alias| &**alias)
+    }
+
+    /// The aliases of an account whose names come after `after`, in order of their names.
+    pub fn aliases_of(
+        &self,
+        account: AccountId,
+        after: Option<&AliasName>,
+    ) -> impl Iterator<Item = &Alias> {
+        let start = match after {
+            Some(name) => Bound::Excluded((account, name.clone())),
+            None => Bound::Included((account, AliasName::least())),
+        };
+        self.aliases
+            .range((start, Bound::Unbounded))
+            .map(|(_, alias)| &**alias)
+            .take_while(move |alias| alias.account == account)
+    }
+
+    /// The names that point at a key, in order.
+    pub fn aliases_to(&self, key: KeyId) -> impl Iterator<Item = &AliasName> {
+        self.aliases_by_key
+            .range((Bound::Included((key, AliasName::least())), Bound::Unbounded))
+            .take_while(move |(target, _)| *target == key)
+            .map(|(_, name)| name)
+    }
+
+    /// Keys whose deletion window has ended by `clock`, the earliest first.
+    pub fn keys_due(&self, clock: UnixMillis) -> impl Iterator<Item = KeyId> {
+        self.deletions.iter().take_while(move |(due, _)| *due <= clock).map(|(_, id)| *id)
+    }
+
+    /// When the next deletion window ends.
+    pub fn next_due(&self) -> Option<UnixMillis> {
+        self.deletions.first().map(|(due, _)| *due)
+    }
+
+    /// How many policies are stored; keys with equal documents share one.
+    pub fn policy_count(&self) -> usize {
+        self.policies.size()
+    }
+
+    /// Every row of the state with its encoded record, in order of the row keys.
+    pub fn rows(&self) -> impl Iterator<Item = (Vec<u8>, Vec<u8>)> {
+        let mut keys = self.row_keys();
+        keys.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        keys.into_iter().map(|(key, record)| {
+            let value = record.encode();
+            (key, value)
+        })
+    }
+
+    /// The state that these rows hold.
+    ///
+    /// # Errors
+    /// A row or record that this version does not understand.
+    pub fn from_rows(
+        rows: impl IntoIterator<Item = (Vec<u8>, Vec<u8>)>,
+        applied: u64,
+    ) -> Result<Self, CorruptRecord> {
+        let mut transition = Transition::new(&Self { applied, ..Self::default() }, applied);
+        // Row keys are ordered so that policies come before the keys that carry them.
+        for (key, value) in rows {
+            records::load(&mut transition, &key, &value)?;
+        }
+        Ok(transition.finish().0)
+    }
+
+    fn row_keys(&self) -> Vec<(Vec<u8>, Row<'_>)> {
+        let mut list = Vec::with_capacity(self.keys.size() * 2 + self.requests.size());
+        if let Some(cluster) = &self.cluster {
+            list.push((rows::cluster(), Row::Cluster(cluster, self.clock)));
+        }
+        list.extend(self.domain_keys.values().map(|d| (rows::domain_key(d.epoch), Row::Domain(d))));
+        list.extend(self.accounts.values().map(|a| (rows::account(a.id), Row::Account(a))));
+        list.extend(
+            self.credentials.values().map(|c| (rows::credential(&c.id), Row::Credential(c))),
+        );
+        list.extend(
+            self.policies.values().map(|p| (rows::policy(&p.policy.id), Row::Policy(&p.policy))),
+        );
+        list.extend(self.keys.values().map(|k| (rows::key(&k.id), Row::Key(k))));
+        list.extend(
+            self.aliases.values().map(|a| (rows::alias(a.account, &a.name), Row::Alias(a))),
+        );
+        list.extend(self.requests.values().map(|r| (rows::request(&r.id), Row::Request(r))));
+        list
+    }
+}
+
+/// A record by reference, encoded only when its turn comes.
+enum Row<'a> {
+    Cluster(&'a Cluster, UnixMillis),
+    Domain(&'a DomainKey),
+    Account(&'a Account),
+    Credential(&'a Credential),
+    Policy(&'a Policy),
+    Key(&'a Key),
+    Alias(&'a Alias),
+    Request(&'a Remembered),
+}
+
+impl Row<'_> {
+    fn encode(&self) -> Vec<u8> {
+        match self {
+            Self::Cluster(cluster, clock) => records::cluster(cluster, *clock),
+            Self::Domain(key) => records::domain_key(key),
+            Self::Account(account) => records::account(account),
+            Self::Credential(credential) => records::credential(credential),
+            Self::Policy(policy) => records::policy(policy),
+            Self::Key(key) => records::key(key),
+            Self::Alias(alias) => records::alias(alias),
+            Self::Request(request) => records::request(request),
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! What the tests of the state share: commands, and a replica to apply them to.
+#![allow(dead_code)] // Every test binary uses its own part of this.
+
+pub mod actions;
+
+use std::collections::BTreeMap;
+
+use keystead_state::proto::command::Operation;
+use keystead_state::proto::outcome::Result as OutcomeResult;
+use keystead_state::proto::{self, Reason};
+use keystead_state::{Command, RowChange, View, apply};
+use keystead_types::{AccountId, AliasName, KeyId, KeySpec, KeyState, KeyUsage, Origin};
+
+/// When the region was made.
+pub const START: u64 = 1_700_000_000_000;
+pub const MINUTE: u64 = 60 * 1000;
+pub const DAY: u64 = 24 * 60 * MINUTE;
+/// The two accounts that every initialised replica has, each with one access key.
+pub const ACCOUNTS: [u64; 2] = [111_122_223_333, 444_455_556_666];
+pub const ACCESS_KEYS: [&str; 2] = ["ACCESS0", "ACCESS1"];
+
+/// A command of the present version, authorised at no View in particular.
+pub fn command(time_ms: u64, operation: Operation) -> Command {
+    Command {
+        request_id: Vec::new(),
+        time_ms,
+        principal: "arn:aws:iam::111122223333:root".into(),
+        access_key_id: String::new(),
+        authorised_at: 0,
+        version: 1,
+        operation: Some(operation),
+    }
+}
+
+/// A request id that differs for each number.
+pub fn request_id(number: u32) -> Vec<u8> {
+    let mut id = vec![0xA5; 32];
+    id[..4].copy_from_slice(&number.to_be_bytes());
+    id
+}
+
+pub fn rejected(reason: Reason) -> OutcomeResult {
+    OutcomeResult::Rejected(proto::Rejected { reason: reason.into() })
+}
+
+pub fn stale() -> OutcomeResult {
+    OutcomeResult::Stale(proto::Stale {})
+}
+
+pub fn done() -> OutcomeResult {
+    OutcomeResult::Done(proto::Done {})
+}
+
+/// Key ids by number; 4 and 5 differ in nothing but the multi-Region flag.
+pub fn key_id(number: u8) -> KeyId {
+    match number {
+        5 => KeyId::new([4; 16], true),
+        n => KeyId::new([n; 16], n % 3 == 2),
+    }
+}
+
+pub fn key_ref(number: u8) -> Option<proto::KeyRef> {
+    let id = key_id(number);
+    Some(proto::KeyRef { id: id.bytes().to_vec(), multi_region: id.multi_region() })
+}
+
+pub fn account(number: u64) -> AccountId {
+    AccountId::from_number(number).unwrap()
+}
+
+pub fn alias_name(name: &str) -> AliasName {
+    name.parse().unwrap()
+}
+
+pub fn initialise() -> Operation {
+    Operation::Initialise(proto::Initialise {
+        cluster_id: vec![7; 16],
+        region: "eu-central-1".into(),
+        sealed_roots: vec![proto::SealedRootRecord {
+            seal_id: "file".into(),
+            check_value: vec![1; 8],
+            blob: vec![2; 48],
+        }],
+        domain_key: Some(proto::DomainKeyRecord {
+            epoch: 1,
+            wrapped: vec![3; 64],
+            created_ms: START,
+        }),
+    })
+}
+
+pub fn create_account(account: u64, access_key: &str) -> Operation {
+    Operation::CreateAccount(proto::CreateAccount {
+        account,
+        access_key_id: access_key.into(),
+        sealed_secret: vec![4; 60],
+    })
+}
+
+/// A symmetric key of the first account, enabled.
+pub fn symmetric_key(number: u8) -> proto::CreateKey {
+    proto::CreateKey {
+        key: key_ref(number),
+        account: ACCOUNTS[0],
+        spec: KeySpec::SymmetricDefault.code().into(),
+        usage: KeyUsage::EncryptDecrypt.code().into(),
+        origin: Origin::AwsKms.code().into(),
+        description: String::new(),
+        material: Some(material(number)),
+        policy: "{}".into(),
+        tags: BTreeMap::new(),
+    }
+}
+
+pub fn material(number: u8) -> proto::MaterialRecord {
+    proto::MaterialRecord {
+        id: vec![number; 32],
+        wrapped: vec![number; 80],
+        origin: Origin::AwsKms.code().into(),
+        state: proto::MaterialState::Current.into(),
+        created_ms: 0,
+        expires_ms: None,
+        description: String::new(),
+    }
+}
+
+pub fn create_key(number: u8) -> Operation {
+    Operation::CreateKey(symmetric_key(number))
+}
+
+pub fn enable(key: u8) -> Operation {
+    Operation::EnableKey(proto::EnableKey { key: key_ref(key) })
+}
+
+pub fn disable(key: u8) -> Operation {
+    Operation::DisableKey(proto::DisableKey { key: key_ref(key) })
+}
+
+pub fn describe(key: u8, description: &str) -> Operation {
+    let description = description.into();
+    Operation::UpdateKeyDescription(proto::UpdateKeyDescription { key: key_ref(key), description })
+}
+
+pub fn schedule(key: u8, window_days: u32) -> Operation {
+    Operation::ScheduleKeyDeletion(proto::ScheduleKeyDeletion { key: key_ref(key), window_days })
+}
+
+pub fn cancel(key: u8) -> Operation {
+    Operation::CancelKeyDeletion(proto::CancelKeyDeletion { key: key_ref(key) })
+}
+
+pub fn delete_due(keys: &[u8]) -> Operation {
+    let keys = keys.iter().filter_map(|&key| key_ref(key)).collect();
+    Operation::DeleteDueKeys(proto::DeleteDueKeys { keys })
+}
+
+pub fn create_alias(account: u64, name: &str, key: u8) -> Operation {
+    Operation::CreateAlias(proto::CreateAlias { account, name: name.into(), target: key_ref(key) })
+}
+
+pub fn update_alias(account: u64, name: &str, key: u8) -> Operation {
+    Operation::UpdateAlias(proto::UpdateAlias { account, name: name.into(), target: key_ref(key) })
+}
+
+pub fn delete_alias(account: u64, name: &str) -> Operation {
+    Operation::DeleteAlias(proto::DeleteAlias { account, name: name.into() })
+}
+
+pub fn tag(key: u8, tags: &[(&str, &str)]) -> Operation {
+    let tags = tags.iter().map(|&(name, value)| (name.into(), value.into())).collect();
+    Operation::TagKey(proto::TagKey { key: key_ref(key), tags })
+}
+
+pub fn untag(key: u8, names: &[&str]) -> Operation {
+    let tag_keys = names.iter().map(|&name| name.into()).collect();
+    Operation::UntagKey(proto::UntagKey { key: key_ref(key), tag_keys })
+}
+
+pub fn tick() -> Operation {
+    Operation::Tick(proto::Tick {})
+}
+
+/// One copy of the state, and the last changes to it.
+#[derive(Default)]
+pub struct Replica {
+    pub view: View,
+    pub changes: Vec<RowChange>,
+}
+
+impl Replica {
+    /// A region with the two accounts, at START.
+    pub fn initialised() -> Self {
+        let mut replica = Self::default();
+        assert_eq!(replica.send(&command(START, initialise())), done());
+        for (account, access_key) in ACCOUNTS.into_iter().zip(ACCESS_KEYS) {
+            assert_eq!(replica.run(create_account(account, access_key)), done());
+        }
+        replica
+    }
+
+    /// Applies a command at the next index.
+    pub fn send(&mut self, command: &Command) -> OutcomeResult {
+        let index = self.view.applied() + 1;
+        let applied = apply(&self.view, index, command).unwrap();
+        self.view = applied.view;
+        self.changes = applied.changes;
+        applied.outcome.result.unwrap()
+    }
+
+    /// Applies an operation that was authorised on the present View.
+    pub fn run(&mut self, operation: Operation) -> OutcomeResult {
+        let authorised_at = self.view.applied();
+        self.send(&Command { authorised_at, ..command(0, operation) })
+    }
+
+    /// Applies an operation that was authorised on an older View.
+    pub fn run_authorised_at(&mut self, index: u64, operation: Operation) -> OutcomeResult {
+        self.send(&Command { authorised_at: index, ..command(0, operation) })
+    }
+
+    /// Moves the replicated clock.
+    pub fn wait(&mut self, millis: u64) {
+        let time = self.view.clock().plus(millis).0;
+        assert_eq!(self.send(&command(time, tick())), done());
+    }
+
+    pub fn rows(&self) -> BTreeMap<Vec<u8>, Vec<u8>> {
+        self.view.rows().collect()
+    }
+
+    /// The same state after a restart.
+    pub fn reload(&mut self) {
+        self.view = View::from_rows(self.view.rows(), self.view.applied()).unwrap();
+    }
+
+    pub fn key_state(&self, number: u8) -> Option<KeyState> {
+        self.view.key(&key_id(number)).map(|key| key.state)
+    }
+}

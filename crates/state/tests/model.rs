@@ -1,0 +1,413 @@
+//! The state against a naive model of it, written from the meaning of the commands alone.
+
+mod common;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use common::actions::{ANY_ACCOUNT, Action, KEYS, KINDS, NAMES, NewKey, Step, steps};
+use common::*;
+use keystead_state::limits::{ALIASES_PER_KEY, TAGS_PER_KEY};
+use keystead_state::proto::outcome::Result as OutcomeResult;
+use keystead_state::proto::{self, Reason};
+use keystead_state::{Key, View};
+use keystead_types::{KeyId, KeyManager, KeySpec, KeyState, KeyUsage, Origin, UnixMillis};
+use proptest::prelude::*;
+
+/// What a key looks like from outside.
+#[derive(Debug, Clone, PartialEq)]
+struct ModelKey {
+    account: u64,
+    spec: KeySpec,
+    usage: KeyUsage,
+    origin: Origin,
+    state: KeyState,
+    description: String,
+    created: u64,
+    material: bool,
+    policy: String,
+    tags: BTreeMap<String, String>,
+    deletion: Option<u64>,
+    rights_removed_at: u64,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+struct ModelAlias {
+    target: KeyId,
+    created: u64,
+    updated: u64,
+}
+
+/// The whole state, without a single index.
+struct Model {
+    index: u64,
+    clock: u64,
+    accounts: BTreeMap<u64, u64>,
+    access_keys: BTreeSet<&'static str>,
+    keys: BTreeMap<KeyId, ModelKey>,
+    aliases: BTreeMap<(u64, &'static str), ModelAlias>,
+    requests: BTreeMap<u32, (u64, OutcomeResult)>,
+}
+
+type Answer = Result<OutcomeResult, OutcomeResult>;
+
+impl Model {
+    /// The model of `Replica::initialised`.
+    fn initialised() -> Self {
+        Self {
+            index: 3,
+            clock: START,
+            accounts: ACCOUNTS.into_iter().map(|account| (account, START)).collect(),
+            access_keys: ACCESS_KEYS.into_iter().collect(),
+            keys: BTreeMap::new(),
+            aliases: BTreeMap::new(),
+            requests: BTreeMap::new(),
+        }
+    }
+
+    fn step(&mut self, step: &Step) -> OutcomeResult {
+        let authorised_at = self.index.saturating_sub(step.lag);
+        self.index += 1;
+        self.clock = self.clock.max(self.clock.saturating_add_signed(step.time));
+        let clock = self.clock;
+        self.requests.retain(|_, (at, _)| *at + 10 * MINUTE >= clock);
+        if let Some((_, first)) = step.request.and_then(|request| self.requests.get(&request)) {
+            return first.clone();
+        }
+        let known = step.access_key.is_none_or(|key| self.access_keys.contains(key));
+        let answer = if known { self.act(authorised_at, &step.action) } else { Err(stale()) };
+        let outcome = answer.unwrap_or_else(|refusal| refusal);
+        if let Some(request) = step.request.filter(|_| outcome != stale()) {
+            self.requests.insert(request, (clock, outcome.clone()));
+        }
+        outcome
+    }
+
+    fn act(&mut self, at: u64, action: &Action) -> Answer {
+        match action {
+            Action::CreateAccount(account, access_key) => {
+                ensure(!self.accounts.contains_key(account), Reason::AccountExists)?;
+                ensure(!self.access_keys.contains(access_key), Reason::AccessKeyExists)?;
+                self.accounts.insert(*account, self.clock);
+                self.access_keys.insert(access_key);
+            }
+            Action::CreateKey(new) => return self.create_key(new),
+            Action::Enable(key) => self.switch(at, *key, true)?,
+            Action::Disable(key) => self.switch(at, *key, false)?,
+            Action::Describe(key, text) => self.living(at, *key)?.description.clone_from(text),
+            Action::Schedule(key, days) => {
+                let deletion = self.clock + u64::from(*days) * DAY;
+                let index = self.index;
+                let key = self.living(at, *key)?;
+                key.state = KeyState::PendingDeletion;
+                key.deletion = Some(deletion);
+                key.rights_removed_at = index;
+                let scheduled = proto::DeletionScheduled { deletion_ms: deletion };
+                return Ok(OutcomeResult::DeletionScheduled(scheduled));
+            }
+            Action::Cancel(key) => {
+                let clock = self.clock;
+                let key = self.fresh(at, key_id(*key))?;
+                let deletion = key.deletion.ok_or(rejected(Reason::KeyNotPendingDeletion))?;
+                ensure(deletion > clock, Reason::KeyNotFound)?;
+                key.state = KeyState::Disabled;
+                key.deletion = None;
+            }
+            Action::DeleteDue(keys) => keys.iter().for_each(|&key| self.delete_due(key_id(key))),
+            Action::CreateAlias(account, name, key) => {
+                self.alias_target(at, *account, key_id(*key))?;
+                ensure(!self.aliases.contains_key(&(*account, *name)), Reason::AliasExists)?;
+                let (target, created) = (key_id(*key), self.clock);
+                self.mark(target);
+                let alias = ModelAlias { target, created, updated: created };
+                self.aliases.insert((*account, name), alias);
+            }
+            Action::UpdateAlias(account, name, key) => {
+                self.update_alias(at, (*account, name), key_id(*key))?;
+            }
+            Action::DeleteAlias(account, name) => {
+                let target = self.alias(&(*account, *name))?.target;
+                self.fresh(at, target)?;
+                self.mark(target);
+                self.aliases.remove(&(*account, *name));
+            }
+            Action::Tag(key, tags) => {
+                let mut all = self.living(at, *key)?.tags.clone();
+                all.extend(tags.clone());
+                ensure(all.len() <= 50, Reason::TagLimit)?;
+                self.living(at, *key)?.tags = all;
+                self.mark(key_id(*key));
+            }
+            Action::Untag(key, names) => {
+                self.living(at, *key)?.tags.retain(|name, _| !names.contains(name));
+                self.mark(key_id(*key));
+            }
+            Action::Tick => {}
+        }
+        Ok(done())
+    }
+
+    fn create_key(&mut self, new: &NewKey) -> Answer {
+        let id = key_id(new.number);
+        ensure(self.accounts.contains_key(&new.account), Reason::AccountNotFound)?;
+        ensure(!self.keys.contains_key(&id), Reason::KeyExists)?;
+        ensure(new.tags.len() <= 50, Reason::TagLimit)?;
+        let key = ModelKey {
+            account: new.account,
+            spec: new.kind.0,
+            usage: new.kind.1,
+            origin: new.origin(),
+            state: if new.imported { KeyState::PendingImport } else { KeyState::Enabled },
+            description: String::new(),
+            created: self.clock,
+            material: !new.imported,
+            policy: new.policy.into(),
+            tags: new.tags.clone(),
+            deletion: None,
+            rights_removed_at: 0,
+        };
+        self.keys.insert(id, key);
+        Ok(OutcomeResult::KeyCreated(proto::KeyCreated { key: key_ref(new.number) }))
+    }
+
+    fn switch(&mut self, at: u64, key: u8, on: bool) -> Result<(), OutcomeResult> {
+        let index = self.index;
+        let key = self.living(at, key)?;
+        ensure(key.state != KeyState::PendingImport, Reason::KeyPendingImport)?;
+        if !on && key.state != KeyState::Disabled {
+            key.rights_removed_at = index;
+        }
+        key.state = match (on, key.material) {
+            (false, _) => KeyState::Disabled,
+            (true, true) => KeyState::Enabled,
+            (true, false) => KeyState::PendingImport,
+        };
+        Ok(())
+    }
+
+    fn update_alias(
+        &mut self,
+        at: u64,
+        name: (u64, &'static str),
+        target: KeyId,
+    ) -> Result<(), OutcomeResult> {
+        let old_target = self.alias(&name)?.target;
+        let old = self.fresh(at, old_target)?.clone();
+        if old_target == target {
+            ensure(old.deletion.is_none(), Reason::KeyPendingDeletion)?;
+        } else {
+            let new = self.alias_target(at, name.0, target)?;
+            let same = class(&old) == class(&new) && old.usage == new.usage;
+            ensure(same, Reason::AliasTargetMismatch)?;
+            self.mark(old_target);
+            self.mark(target);
+        }
+        let updated = self.clock;
+        let alias = self.aliases.get_mut(&name).unwrap();
+        *alias = ModelAlias { target, updated, created: alias.created };
+        Ok(())
+    }
+
+    fn alias_target(
+        &mut self,
+        at: u64,
+        account: u64,
+        id: KeyId,
+    ) -> Result<ModelKey, OutcomeResult> {
+        let key = self.fresh(at, id)?.clone();
+        ensure(key.account == account, Reason::KeyNotFound)?;
+        ensure(key.deletion.is_none(), Reason::KeyPendingDeletion)?;
+        Ok(key)
+    }
+
+    fn alias(&self, name: &(u64, &'static str)) -> Result<&ModelAlias, OutcomeResult> {
+        self.aliases.get(name).ok_or(rejected(Reason::AliasNotFound))
+    }
+
+    fn fresh(&mut self, at: u64, id: KeyId) -> Result<&mut ModelKey, OutcomeResult> {
+        let key = self.keys.get_mut(&id).ok_or(rejected(Reason::KeyNotFound))?;
+        if key.rights_removed_at > at { Err(stale()) } else { Ok(key) }
+    }
+
+    fn living(&mut self, at: u64, key: u8) -> Result<&mut ModelKey, OutcomeResult> {
+        let key = self.fresh(at, key_id(key))?;
+        ensure(key.deletion.is_none(), Reason::KeyPendingDeletion)?;
+        Ok(key)
+    }
+
+    fn mark(&mut self, id: KeyId) {
+        self.keys.get_mut(&id).unwrap().rights_removed_at = self.index;
+    }
+
+    fn delete_due(&mut self, id: KeyId) {
+        let due = |key: &ModelKey| key.deletion.is_some_and(|deletion| deletion <= self.clock);
+        if self.keys.get(&id).is_some_and(due) {
+            self.keys.remove(&id);
+            self.aliases.retain(|_, alias| alias.target != id);
+        }
+    }
+}
+
+fn ensure(holds: bool, reason: Reason) -> Result<(), OutcomeResult> {
+    if holds { Ok(()) } else { Err(rejected(reason)) }
+}
+
+fn class(key: &ModelKey) -> u8 {
+    KINDS.iter().find(|(spec, _, _)| *spec == key.spec).unwrap().2
+}
+
+fn seen(key: &Key) -> ModelKey {
+    assert_eq!(key.manager, KeyManager::Customer);
+    assert_eq!(key.multi_region.is_some(), key.id.multi_region());
+    assert_eq!(key.current().is_some(), !key.materials.is_empty());
+    ModelKey {
+        account: key.account.number(),
+        spec: key.spec,
+        usage: key.usage,
+        origin: key.origin,
+        state: key.state,
+        description: key.description.to_string(),
+        created: key.created.0,
+        material: key.current().is_some(),
+        policy: key.policy.text.clone(),
+        tags: key.tags.clone(),
+        deletion: key.deletion.map(|deletion| deletion.0),
+        rights_removed_at: key.rights_removed_at,
+    }
+}
+
+/// All that can be looked up or listed is what the model says.
+fn check(view: &View, model: &Model) {
+    assert_eq!((view.applied(), view.clock().0), (model.index, model.clock));
+    let accounts: BTreeMap<_, _> = view.accounts().map(|a| (a.id.number(), a.created.0)).collect();
+    assert_eq!(accounts, model.accounts);
+    for name in common::actions::ANY_ACCESS_KEY {
+        let there = view.credential(&name.parse().unwrap()).is_some();
+        assert_eq!(there, model.access_keys.contains(name), "{name}");
+    }
+    check_keys(view, model);
+    check_aliases(view, model);
+    check_deletions(view, model);
+    let policies: BTreeSet<_> = model.keys.values().map(|key| &key.policy).collect();
+    assert_eq!(view.policy_count(), policies.len());
+}
+
+fn check_keys(view: &View, model: &Model) {
+    assert_eq!(view.key_count(), model.keys.len());
+    for number in 0..KEYS {
+        let id = key_id(number);
+        assert_eq!(view.key(&id).map(|key| seen(key)).as_ref(), model.keys.get(&id));
+    }
+    for owner in ANY_ACCOUNT {
+        let of_owner = model.keys.iter().filter(|(_, key)| key.account == owner);
+        let expected: Vec<KeyId> = of_owner.map(|(id, _)| *id).collect();
+        let listed = |after| -> Vec<KeyId> {
+            view.keys_of(account(owner), after).map(|key| key.id).collect()
+        };
+        assert_eq!(listed(None), expected);
+        for after in (0..KEYS).map(key_id) {
+            let later: Vec<_> = expected.iter().copied().filter(|id| *id > after).collect();
+            assert_eq!(listed(Some(after)), later);
+        }
+    }
+}
+
+fn check_aliases(view: &View, model: &Model) {
+    for owner in ANY_ACCOUNT {
+        let mut expected: Vec<_> = model
+            .aliases
+            .iter()
+            .filter(|((account, _), _)| *account == owner)
+            .map(|((_, name), alias)| (name.to_string(), alias.clone()))
+            .collect();
+        expected.sort_by(|(a, _), (b, _)| a.cmp(b));
+        let listed = |after: Option<&str>| -> Vec<(String, ModelAlias)> {
+            let after = after.map(alias_name);
+            let aliases = view.aliases_of(account(owner), after.as_ref());
+            aliases.map(|alias| (alias.name.to_string(), seen_alias(alias))).collect()
+        };
+        assert_eq!(listed(None), expected);
+        for name in NAMES {
+            let later = expected.iter().filter(|(other, _)| other.as_str() > name);
+            assert_eq!(listed(Some(name)), later.cloned().collect::<Vec<_>>());
+            let one = view.alias(account(owner), &alias_name(name)).map(seen_alias);
+            assert_eq!(one.as_ref(), model.aliases.get(&(owner, name)));
+        }
+    }
+    for id in (0..KEYS).map(key_id) {
+        let to_key = model.aliases.iter().filter(|(_, alias)| alias.target == id);
+        let expected: BTreeSet<_> = to_key.map(|((_, name), _)| *name).collect();
+        let listed: Vec<_> = view.aliases_to(id).map(|name| name.as_str()).collect();
+        assert_eq!(listed, expected.into_iter().collect::<Vec<_>>());
+    }
+}
+
+fn seen_alias(alias: &keystead_state::Alias) -> ModelAlias {
+    let (created, updated) = (alias.created.0, alias.updated.0);
+    ModelAlias { target: alias.target, created, updated }
+}
+
+fn check_deletions(view: &View, model: &Model) {
+    let deletions: BTreeSet<_> =
+        model.keys.iter().filter_map(|(id, key)| Some((key.deletion?, *id))).collect();
+    assert_eq!(view.next_due().map(|due| due.0), deletions.first().map(|(due, _)| *due));
+    let edges = deletions.iter().flat_map(|(due, _)| [due.saturating_sub(1), *due]);
+    for clock in edges.chain([0, model.clock, u64::MAX]) {
+        let due: Vec<_> = view.keys_due(UnixMillis(clock)).collect();
+        let expected = deletions.iter().filter(|(deletion, _)| *deletion <= clock);
+        assert_eq!(due, expected.map(|(_, id)| *id).collect::<Vec<_>>());
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_state_is_what_the_model_says(steps in steps(60)) {
+        let mut replica = Replica::initialised();
+        let mut model = Model::initialised();
+        check(&replica.view, &model);
+        for step in &steps {
+            let outcome = replica.send(&step.command(model.clock, model.index));
+            assert_eq!(outcome, model.step(step), "{step:?}");
+            check(&replica.view, &model);
+        }
+        replica.reload();
+        check(&replica.view, &model);
+    }
+}
+
+#[test]
+fn a_key_has_fifty_aliases_at_most() {
+    let mut replica = Replica::initialised();
+    for key in [0, 1] {
+        assert!(matches!(replica.run(create_key(key)), OutcomeResult::KeyCreated(_)));
+    }
+    for n in 0..ALIASES_PER_KEY {
+        assert_eq!(replica.run(create_alias(ACCOUNTS[0], &format!("alias/{n}"), 0)), done());
+    }
+    let limit = rejected(Reason::AliasLimit);
+    assert_eq!(replica.run(create_alias(ACCOUNTS[0], "alias/more", 0)), limit);
+    assert_eq!(replica.run(create_alias(ACCOUNTS[0], "alias/more", 1)), done());
+    assert_eq!(replica.run(update_alias(ACCOUNTS[0], "alias/more", 0)), limit);
+    // An alias that is already counted may be pointed at its key again.
+    assert_eq!(replica.run(update_alias(ACCOUNTS[0], "alias/0", 0)), done());
+    assert_eq!(replica.run(delete_alias(ACCOUNTS[0], "alias/0")), done());
+    assert_eq!(replica.run(update_alias(ACCOUNTS[0], "alias/more", 0)), done());
+    assert_eq!(replica.view.aliases_to(key_id(0)).count(), ALIASES_PER_KEY);
+}
+
+#[test]
+fn a_key_has_fifty_tags_at_most() {
+    let mut replica = Replica::initialised();
+    replica.run(create_key(0));
+    let names: Vec<String> = (0..=TAGS_PER_KEY).map(|n| format!("tag{n}")).collect();
+    let tags: Vec<_> = names.iter().map(|name| (name.as_str(), "")).collect();
+    assert_eq!(replica.run(tag(0, &tags)), rejected(Reason::TagLimit));
+    assert_eq!(replica.run(tag(0, &tags[..TAGS_PER_KEY])), done());
+    assert_eq!(replica.run(tag(0, &tags[TAGS_PER_KEY..])), rejected(Reason::TagLimit));
+    // A tag that is there already takes no more room.
+    assert_eq!(replica.run(tag(0, &[("tag0", "new")])), done());
+    assert_eq!(replica.run(untag(0, &["tag1", "absent"])), done());
+    assert_eq!(replica.run(tag(0, &tags[TAGS_PER_KEY..])), done());
+    assert_eq!(replica.view.key(&key_id(0)).unwrap().tags.len(), TAGS_PER_KEY);
+}
