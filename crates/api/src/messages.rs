@@ -1,0 +1,253 @@
+//! The texts that several operations answer with, each defined once. They are AWS's where these
+//! are known, since clients and tools compare them.
+
+use std::fmt::Display;
+
+use crate::{Error, ErrorCode};
+
+/// A key that is switched off.
+pub fn disabled(arn: impl Display) -> Error {
+    Error::new(ErrorCode::DisabledException, format!("{arn} is disabled."))
+}
+
+/// A key that is to be deleted.
+pub fn pending_deletion(arn: impl Display) -> Error {
+    invalid_state(arn, "is pending deletion.")
+}
+
+/// A primary key that is to be deleted after its replicas.
+pub fn pending_replica_deletion(arn: impl Display) -> Error {
+    invalid_state(arn, "is pending replica deletion.")
+}
+
+/// A key whose deletion cannot be called off, as none is scheduled.
+pub fn not_pending_deletion(arn: impl Display) -> Error {
+    invalid_state(arn, "is not pending deletion.")
+}
+
+/// A key that waits for its material.
+pub fn pending_import(arn: impl Display) -> Error {
+    invalid_state(arn, "is pending import.")
+}
+
+/// A key whose key store is not connected.
+pub fn unavailable(arn: impl Display) -> Error {
+    invalid_state(arn, "is unavailable.")
+}
+
+/// A replica that is being made.
+pub fn creating(arn: impl Display) -> Error {
+    invalid_state(arn, "is creating.")
+}
+
+/// A key that is becoming primary or replica.
+pub fn updating(arn: impl Display) -> Error {
+    invalid_state(arn, "is updating.")
+}
+
+/// A key that does not exist.
+pub fn key_not_found(arn: impl Display) -> Error {
+    Error::new(ErrorCode::NotFoundException, format!("Key '{arn}' does not exist"))
+}
+
+/// A text that names no key in any form.
+pub fn invalid_key_id(id: impl Display) -> Error {
+    Error::new(ErrorCode::NotFoundException, format!("Invalid keyId '{id}'"))
+}
+
+/// The ARN of another region.
+pub fn other_region(region: impl Display) -> Error {
+    Error::new(ErrorCode::NotFoundException, format!("Invalid arn {region}"))
+}
+
+/// A text that looks like an ARN and is none.
+pub fn invalid_arn(arn: impl Display) -> Error {
+    Error::new(ErrorCode::InvalidArnException, format!("Invalid arn '{arn}'"))
+}
+
+/// An alias that does not exist.
+pub fn alias_not_found(arn: impl Display) -> Error {
+    Error::new(ErrorCode::NotFoundException, format!("Alias {arn} is not found."))
+}
+
+/// An alias that exists.
+pub fn alias_exists(arn: impl Display) -> Error {
+    let text = format!("An alias with the name {arn} already exists");
+    Error::new(ErrorCode::AlreadyExistsException, text)
+}
+
+/// The name of an alias without its prefix.
+pub fn alias_prefix() -> Error {
+    let text = "Alias must start with the prefix \"alias/\". Please see \
+                https://docs.aws.amazon.com/kms/latest/developerguide/kms-alias.html";
+    Error::new(ErrorCode::ValidationException, text)
+}
+
+/// A name that only AWS's own aliases have.
+pub fn alias_reserved() -> Error {
+    let text = "The prefix \"alias/aws/\" is reserved.";
+    Error::new(ErrorCode::NotAuthorizedException, text)
+}
+
+/// A key that is for something else, such as `key usage is SIGN_VERIFY` for `Encrypt`.
+pub fn usage_not_valid(arn: impl Display, usage: impl Display, operation: &str) -> Error {
+    let text = format!("{arn} key usage is {usage} which is not valid for {operation}.");
+    Error::new(ErrorCode::InvalidKeyUsageException, text)
+}
+
+/// A usage that keys of a spec cannot have.
+pub fn usage_incompatible(usage: impl Display, spec: impl Display) -> Error {
+    let text = format!("KeyUsage {usage} is not compatible with KeySpec {spec}");
+    Error::new(ErrorCode::ValidationException, text)
+}
+
+/// A key that is not symmetric, made without saying what for.
+pub fn usage_required() -> Error {
+    let text = "You must specify a KeyUsage value for all KMS keys except for symmetric \
+                encryption keys.";
+    Error::new(ErrorCode::ValidationException, text)
+}
+
+/// An algorithm that keys of a spec do not have.
+pub fn algorithm_incompatible(algorithm: impl Display, spec: impl Display) -> Error {
+    let text = format!("Algorithm {algorithm} is incompatible with key spec {spec}.");
+    Error::new(ErrorCode::InvalidKeyUsageException, text)
+}
+
+/// A key whose material comes from elsewhere than the operation needs.
+pub fn origin_not_valid(arn: impl Display, origin: impl Display) -> Error {
+    let text = format!("{arn} origin is {origin} which is not valid for this operation.");
+    Error::new(ErrorCode::UnsupportedOperationException, text)
+}
+
+/// A ciphertext that another key made than the one named.
+pub fn incorrect_key() -> Error {
+    let text = "The key ID in the request does not identify a CMK that can perform this operation.";
+    Error::new(ErrorCode::IncorrectKeyException, text)
+}
+
+/// A dry run that would have succeeded.
+pub fn dry_run() -> Error {
+    let text = "The request would have succeeded, but the DryRun option is set.";
+    Error::new(ErrorCode::DryRunOperationException, text)
+}
+
+/// A tag key that occurs twice in a request.
+pub fn tags_duplicate() -> Error {
+    Error::new(ErrorCode::TagException, "Duplicate tag keys")
+}
+
+/// More tags than a key may have.
+pub fn tags_too_many() -> Error {
+    Error::new(ErrorCode::TagException, "Too many tags")
+}
+
+/// A tag key with AWS's prefix.
+pub fn tags_reserved() -> Error {
+    Error::new(ErrorCode::TagException, "Tags beginning with aws: are reserved")
+}
+
+/// A new policy that its writer could not change again.
+pub fn policy_lockout() -> Error {
+    let text = "The new key policy will not allow you to update the key policy in the future.";
+    Error::new(ErrorCode::MalformedPolicyDocumentException, text)
+}
+
+/// A member that the request must have though its shape does not say so.
+pub fn required_member(path: &str) -> Error {
+    let text = format!(
+        "1 validation error detected: Value null at '{path}' failed to satisfy constraint: \
+         Member must not be null"
+    );
+    Error::new(ErrorCode::ValidationException, text)
+}
+
+/// A member of the API that this service refuses.
+pub fn unsupported_member(name: &str) -> Error {
+    let text = format!("The member {name} is not supported.");
+    Error::new(ErrorCode::UnsupportedOperationException, text)
+}
+
+/// An operation of the API that this service refuses.
+pub fn unsupported_operation(operation: &str) -> Error {
+    let text = format!("The operation {operation} is not supported.");
+    Error::new(ErrorCode::UnsupportedOperationException, text)
+}
+
+/// An operation that the API does not have.
+pub fn unknown_operation() -> Error {
+    Error::bare(ErrorCode::UnknownOperationException)
+}
+
+/// A marker that this service did not give, or not for this request.
+pub fn invalid_marker() -> Error {
+    Error::new(ErrorCode::InvalidMarkerException, "The marker is not valid for this request.")
+}
+
+/// A request beyond the caller's rate.
+pub fn throttled() -> Error {
+    let text = "You have exceeded the rate at which you may call KMS. Reduce the frequency of \
+                your calls.";
+    Error::new(ErrorCode::ThrottlingException, text)
+}
+
+/// A failure that is none of the caller's doing.
+pub fn internal() -> Error {
+    let text = "An internal error occurred. The request may be retried.";
+    Error::new(ErrorCode::KMSInternalException, text)
+}
+
+/// A denial that tells nothing: the text is the same whether or not the resource exists.
+///
+/// `action` has its prefix, such as `kms:Encrypt`; `resource` is as the caller wrote it, expanded
+/// to an ARN in the caller's account.
+pub fn access_denied(principal: impl Display, action: &str, resource: impl Display) -> Error {
+    denied(
+        principal,
+        action,
+        format_args!(
+            "on resource: {resource} because no identity-based policy allows the {action} action"
+        ),
+    )
+}
+
+/// A denial by one of the caller's own policies, such as `an identity-based policy`.
+pub fn access_denied_explicitly(
+    principal: impl Display,
+    action: &str,
+    resource: impl Display,
+    policy: &str,
+) -> Error {
+    denied(
+        principal,
+        action,
+        format_args!("on resource: {resource} with an explicit deny in {policy}"),
+    )
+}
+
+/// A denial on the resource of another account, whether or not it exists.
+pub fn access_denied_foreign(principal: impl Display, action: &str) -> Error {
+    denied(principal, action, format_args!("on this resource {UNSEEN}"))
+}
+
+/// A denial on the key that a ciphertext names, whether or not it exists.
+pub fn access_denied_ciphertext(principal: impl Display, action: &str) -> Error {
+    denied(
+        principal,
+        action,
+        format_args!("on the resource associated with this ciphertext {UNSEEN}"),
+    )
+}
+
+/// Why a resource may be out of sight.
+const UNSEEN: &str = "because the resource does not exist in this Region, no resource-based \
+                      policies allow access, or a resource-based policy explicitly denies access";
+
+fn denied(principal: impl Display, action: &str, rest: impl Display) -> Error {
+    let text = format!("User: {principal} is not authorized to perform: {action} {rest}");
+    Error::new(ErrorCode::AccessDeniedException, text)
+}
+
+fn invalid_state(arn: impl Display, state: &str) -> Error {
+    Error::new(ErrorCode::KMSInvalidStateException, format!("{arn} {state}"))
+}
