@@ -1,0 +1,44 @@
+//! Consensus and storage: openraft on one RocksDB, snapshots, and the read barrier.
+//!
+//! ```text
+//! propose ─► sealed Command ─► openraft ─► log (one flusher) ─► committed ─► machine ─► View
+//! barrier ─► read index ◄── leader                                             │
+//!    └────────────────────► waits until the View includes it ◄─────────────────┘
+//! ```
+//!
+//! No other crate names openraft or RocksDB. A [`Node`] is made of parts behind the seams in
+//! [`seams`]: time, randomness, peers, and the disk.
+#![forbid(unsafe_code)]
+
+mod barrier;
+mod blocking;
+mod codec;
+mod disk;
+mod failpoint;
+mod format;
+mod health;
+mod log;
+mod machine;
+mod network;
+mod node;
+mod options;
+pub mod seams;
+#[cfg(test)]
+mod storage_suite;
+mod store;
+#[cfg(test)]
+mod traps;
+mod types;
+mod wire;
+
+pub use barrier::Unavailable;
+pub use disk::{DiskGuard, MinFree, Space};
+#[cfg(feature = "failpoints")]
+pub use failpoint::CRASH_POINTS;
+pub use format::{FORMAT_VERSION, Format, FormatError};
+pub use machine::{SnapshotData, SnapshotStore};
+pub use node::{InitialiseError, Node, ProposeError, Role, StartError, Status};
+pub use options::{NodeOptions, Timings};
+#[cfg(feature = "testkit")]
+pub use store::SimStore;
+pub use store::{MemStore, OpenError, RocksStore};

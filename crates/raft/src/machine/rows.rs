@@ -1,0 +1,138 @@
+//! The rows of the column `state`: the View's, sealed, and this crate's own beside them.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::ops::Bound;
+
+use keystead_state::{ROW_KEYS, RowChange, View};
+
+use super::Position;
+use crate::codec::Codec;
+use crate::seams::{Batch, Column, Order, Row, Store};
+use crate::types::{LogId, StoredMembership};
+use crate::wire::Wire;
+
+const LAST_APPLIED: [u8; 1] = [0x01];
+const MEMBERSHIP: [u8; 1] = [0x02];
+
+/// How many rows are read from the store at a time.
+const ROWS_PER_SCAN: usize = 1024;
+
+/// Changed rows in plain. Of several changes of one row the last counts, and only it is sealed.
+#[derive(Default)]
+pub(super) struct Changes {
+    rows: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+    bytes: usize,
+}
+
+impl Changes {
+    pub(super) fn extend(&mut self, changes: Vec<RowChange>) {
+        for change in changes {
+            self.bytes += change.key.len() + change.value.as_ref().map_or(0, Vec::len);
+            self.rows.insert(change.key, change.value);
+        }
+    }
+
+    /// Bytes of all changes, those overtaken by later ones included.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    pub(super) fn write_to(self, batch: &mut Batch, codec: &Codec) -> io::Result<()> {
+        for (key, value) in self.rows {
+            match value {
+                Some(value) => put_row(batch, codec, key, &value)?,
+                None => batch.delete(Column::State, key),
+            }
+        }
+        Ok(())
+    }
+}
+
+pub(super) fn put_row(
+    batch: &mut Batch,
+    codec: &Codec,
+    key: Vec<u8>,
+    value: &[u8],
+) -> io::Result<()> {
+    let sealed = codec.seal_row(&key, value)?;
+    batch.put(Column::State, key, sealed);
+    Ok(())
+}
+
+pub(super) fn write_position(batch: &mut Batch, position: &Position) {
+    match &position.applied {
+        Some(log_id) => batch.put(Column::State, LAST_APPLIED, log_id.encode()),
+        None => batch.delete(Column::State, LAST_APPLIED),
+    }
+    batch.put(Column::State, MEMBERSHIP, position.membership.encode());
+}
+
+/// Removes every row, this crate's own included.
+pub(super) fn wipe(batch: &mut Batch) {
+    batch.delete_range(Column::State, [0x00], [0xff]);
+}
+
+/// # Errors
+/// A row is damaged, misplaced, or was sealed with another root key.
+pub(super) fn load(store: &dyn Store, codec: &Codec) -> io::Result<(Position, View)> {
+    let applied = store
+        .get(Column::State, &LAST_APPLIED)?
+        .map(|bytes| LogId::decode(bytes, "last applied log id"))
+        .transpose()?;
+    let membership = store
+        .get(Column::State, &MEMBERSHIP)?
+        .map(|bytes| StoredMembership::decode(bytes, "membership"))
+        .transpose()?
+        .unwrap_or_default();
+    let mut rows = StateRows::new(store, codec);
+    let view = View::from_rows(&mut rows, applied.map_or(0, |log_id| log_id.index));
+    rows.failure.map_or(Ok(()), Err)?;
+    let view = view.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+    Ok((Position { applied, membership }, view))
+}
+
+/// The View's rows in plain, in order. It ends early at the first failure and keeps it.
+struct StateRows<'a> {
+    store: &'a dyn Store,
+    codec: &'a Codec,
+    after: Bound<Vec<u8>>,
+    fetched: std::vec::IntoIter<Row>,
+    failure: Option<io::Error>,
+}
+
+impl<'a> StateRows<'a> {
+    fn new(store: &'a dyn Store, codec: &'a Codec) -> Self {
+        let after = Bound::Included(vec![*ROW_KEYS.start()]);
+        Self { store, codec, after, fetched: Vec::new().into_iter(), failure: None }
+    }
+
+    fn fetch(&mut self) -> io::Result<Option<Row>> {
+        if self.fetched.as_slice().is_empty() {
+            let end = Bound::Excluded(vec![ROW_KEYS.end().saturating_add(1)]);
+            let range = (self.after.clone(), end);
+            let rows = self.store.scan(Column::State, range, Order::Ascending, ROWS_PER_SCAN)?;
+            if let Some((key, _)) = rows.last() {
+                self.after = Bound::Excluded(key.clone());
+            }
+            self.fetched = rows.into_iter();
+        }
+        let Some((key, sealed)) = self.fetched.next() else { return Ok(None) };
+        let value = self.codec.open_row(&key, &sealed)?;
+        Ok(Some((key, value)))
+    }
+}
+
+impl Iterator for StateRows<'_> {
+    type Item = Row;
+
+    fn next(&mut self) -> Option<Row> {
+        if self.failure.is_some() {
+            return None;
+        }
+        self.fetch().unwrap_or_else(|error| {
+            self.failure = Some(error);
+            None
+        })
+    }
+}
