@@ -1,0 +1,136 @@
+//! Who makes a request: signatures and tokens, judged by the request's own View.
+
+use keystead_api::{Error, ErrorCode, messages};
+use keystead_crypto::constant_time_eq;
+use keystead_state::{Credential, View};
+use keystead_types::{AccessKeyId, Principal};
+
+use crate::front::{Authentication, WireRequest};
+use crate::region::RegionServer;
+use crate::sigv4::{self, Expect, Rejection};
+
+/// Region that global services are signed for.
+const GLOBAL_REGION: &str = "us-east-1";
+
+/// An authenticated caller.
+#[derive(Debug, Clone)]
+pub(crate) struct Caller {
+    pub(crate) principal: Principal,
+    pub(crate) access_key_id: AccessKeyId,
+}
+
+/// Why there is no caller.
+#[derive(Debug)]
+pub(crate) enum Denied {
+    /// The request is not authentic.
+    Rejected(Rejection),
+    /// It could not be found out.
+    Failed(Error),
+}
+
+impl From<Rejection> for Denied {
+    fn from(rejection: Rejection) -> Self {
+        Self::Rejected(rejection)
+    }
+}
+
+impl From<Error> for Denied {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// The caller of a request, for wires whose errors are those of AWS JSON.
+pub(crate) fn authenticate(
+    request: &WireRequest,
+    region: &RegionServer,
+    view: &View,
+    service: &str,
+) -> Result<Caller, Error> {
+    let caller = match request.authentication {
+        Authentication::Signature => signed(request, region, view, service, &[]),
+        Authentication::BearerToken => bearer(request, region, view),
+    };
+    caller.map_err(|denied| match denied {
+        Denied::Failed(error) => error,
+        Denied::Rejected(rejection) => {
+            let name = rejection.codes().json;
+            let code = ErrorCode::ALL.iter().find(|code| code.as_str() == name).copied();
+            Error::new(code.unwrap_or(ErrorCode::InvalidSignatureException), rejection.to_string())
+        }
+    })
+}
+
+/// The caller of a request to a global service, which may be signed for us-east-1 too.
+pub(crate) fn authenticate_query(
+    request: &WireRequest,
+    region: &RegionServer,
+    view: &View,
+    service: &str,
+) -> Result<Caller, Denied> {
+    signed(request, region, view, service, &[GLOBAL_REGION])
+}
+
+fn signed(
+    request: &WireRequest,
+    region: &RegionServer,
+    view: &View,
+    service: &str,
+    other_regions: &[&str],
+) -> Result<Caller, Denied> {
+    let signed = request.signed();
+    let authorization = sigv4::parse(&signed)?;
+    let mut regions = vec![region.name().as_str()];
+    regions.extend_from_slice(other_regions);
+    let services = [service];
+    let expect = Expect::new(&regions, &services);
+    authorization.check(request.time, &expect)?;
+    authorization.refuse_session_token()?;
+    let credential = active(view, authorization.access_key_id)?;
+    let key = region.signing_key(
+        credential,
+        authorization.scope_date,
+        authorization.region,
+        authorization.service,
+    )?;
+    sigv4::verify(&signed, &authorization, &key, request.time, &expect)?;
+    Ok(caller(credential))
+}
+
+/// `Bearer ACCESS_KEY:SECRET`, where the listener takes such tokens.
+fn bearer(request: &WireRequest, region: &RegionServer, view: &View) -> Result<Caller, Denied> {
+    let header = request.header("authorization").ok_or(Rejection::MissingAuthentication)?;
+    let token = header.strip_prefix("Bearer ").ok_or(Rejection::InvalidToken)?;
+    let (id, secret) = token.split_once(':').ok_or(Rejection::InvalidToken)?;
+    let credential = active(view, id)?;
+    let expected = region.secret(credential)?;
+    if constant_time_eq(&expected, secret.as_bytes()) {
+        Ok(caller(credential))
+    } else {
+        Err(Rejection::InvalidToken.into())
+    }
+}
+
+fn active<'a>(view: &'a View, id: &str) -> Result<&'a Credential, Rejection> {
+    let id: AccessKeyId = id.parse().map_err(|_| Rejection::InvalidToken)?;
+    match view.credential(&id) {
+        Some(credential) if credential.active => Ok(credential),
+        _ => Err(Rejection::InvalidToken),
+    }
+}
+
+fn caller(credential: &Credential) -> Caller {
+    Caller { principal: Principal::Root(credential.account), access_key_id: credential.id.clone() }
+}
+
+/// The error of a request that should have been authenticated otherwise.
+pub(crate) fn grpc_refused() -> Error {
+    let text = "gRPC is served by `keystead dev` only; use AWS JSON with a signature.";
+    Error::new(ErrorCode::UnrecognizedClientException, text)
+}
+
+/// The error when a caller's own data cannot be opened; told to nobody but the log.
+pub(crate) fn unreadable(what: &str) -> Error {
+    tracing::error!(what, "cannot be opened with this region's keys");
+    messages::internal()
+}

@@ -1,0 +1,299 @@
+//! From a data folder and a seal to a served Region: format, root key, node, first accounts.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use keystead_crypto::keyring::{DomainKey, Keyring, RootKey};
+use keystead_crypto::material::KeyMaterial;
+use keystead_crypto::seal::{Seal, SealError};
+use keystead_crypto::{CryptoError, Key32, constant_time_eq, random};
+use keystead_raft::seams::Store;
+use keystead_raft::{
+    DiskGuard, Format, FormatError, InitialiseError, MemStore, MinFree, Node, NodeOptions,
+    OpenError, RocksStore, SnapshotStore, StartError,
+};
+use keystead_state::proto::{self, command, outcome};
+use keystead_types::{
+    AccessKeyId, AccountId, AliasName, ClusterId, KeyId, KeySpec, KeyUsage, NodeId, Origin, Region,
+    UnixMillis,
+};
+
+use crate::clock;
+use crate::region::RegionServer;
+
+/// Why a Region cannot be served.
+#[derive(Debug, thiserror::Error)]
+pub enum BootError {
+    /// The data folder cannot be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// What the folder says about itself.
+    #[error(transparent)]
+    Format(#[from] FormatError),
+    /// The root key cannot be unwrapped.
+    #[error(transparent)]
+    Seal(#[from] SealError),
+    /// The folder belongs to another Region.
+    #[error("the data folder belongs to Region {found}, not {wanted}")]
+    OtherRegion {
+        /// Whose it is.
+        found: Region,
+        /// Whose it should be.
+        wanted: Region,
+    },
+    /// There is nothing to serve yet.
+    #[error("the data folder is not initialised; run `keystead cluster init` first")]
+    NotInitialised,
+    /// The node does not start.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// The cluster cannot be initialised.
+    #[error(transparent)]
+    Initialise(#[from] InitialiseError),
+    /// The library or the random generator failed.
+    #[error(transparent)]
+    Crypto(#[from] CryptoError),
+    /// The disk failed.
+    #[error("the data folder cannot be used: {0}")]
+    Io(#[from] std::io::Error),
+    /// A command of the initialisation was not acknowledged.
+    #[error("the initialisation was not acknowledged: {0}")]
+    Refused(String),
+}
+
+/// Where a Region keeps its data.
+#[derive(Debug, Clone)]
+pub enum Place {
+    /// In a folder.
+    Folder(PathBuf),
+    /// In memory, gone with the process.
+    Memory,
+}
+
+/// A root credential to create an account with.
+pub struct NewAccount {
+    /// The account.
+    pub account: AccountId,
+    /// The id of its access key.
+    pub access_key_id: AccessKeyId,
+    /// The secret of its access key.
+    pub secret: zeroize::Zeroizing<String>,
+}
+
+/// A symmetric key with a fixed id and material.
+pub struct NewKey {
+    /// The account that owns it.
+    pub account: AccountId,
+    /// Its id.
+    pub id: KeyId,
+    /// Its material.
+    pub material: zeroize::Zeroizing<[u8; 32]>,
+    /// What is said about it.
+    pub description: String,
+    /// The names that point at it.
+    pub aliases: Vec<AliasName>,
+}
+
+/// Opens an initialised Region.
+///
+/// # Errors
+/// See [`BootError`].
+pub async fn open(
+    region: &Region,
+    place: &Place,
+    min_free: MinFree,
+    seal: &dyn Seal,
+) -> Result<RegionServer, BootError> {
+    let store = open_store(place)?;
+    let format = Format::read(&*store)?.ok_or(BootError::NotInitialised)?;
+    start(region, place, min_free, seal, store, format).await
+}
+
+/// Opens a Region; an empty folder is made a new cluster of one node first.
+///
+/// # Errors
+/// See [`BootError`].
+pub async fn open_or_initialise(
+    region: &Region,
+    place: &Place,
+    min_free: MinFree,
+    seal: &dyn Seal,
+) -> Result<RegionServer, BootError> {
+    let store = open_store(place)?;
+    let format = match Format::read(&*store)? {
+        Some(format) => format,
+        None => new_format(region, seal, &*store)?,
+    };
+    let server = start(region, place, min_free, seal, store, format.clone()).await?;
+    if !server.view().is_initialised() {
+        initialise(&server, &format).await?;
+    }
+    Ok(server)
+}
+
+/// Creates an account with its root's access key, unless the account exists.
+///
+/// # Errors
+/// [`BootError::Refused`].
+pub async fn ensure_account(server: &RegionServer, new: &NewAccount) -> Result<(), BootError> {
+    let view = server.view();
+    if view.account(new.account).is_some() {
+        let known = view.credential(&new.access_key_id).is_some_and(|credential| {
+            let secret = server.secret(credential);
+            credential.account == new.account
+                && secret.is_ok_and(|s| constant_time_eq(&s, new.secret.as_bytes()))
+        });
+        let why = || format!("account {} exists with another access key", new.account);
+        return if known { Ok(()) } else { Err(BootError::Refused(why())) };
+    }
+    let sealed_secret = server
+        .seal_secret(new.access_key_id.as_str(), &new.secret)
+        .map_err(|error| BootError::Refused(error.to_string()))?;
+    propose(
+        server,
+        command::Operation::CreateAccount(proto::CreateAccount {
+            account: new.account.number(),
+            access_key_id: new.access_key_id.to_string(),
+            sealed_secret,
+        }),
+    )
+    .await
+}
+
+/// Creates a key and its aliases, unless the key exists.
+///
+/// # Errors
+/// [`BootError::Refused`].
+pub async fn ensure_key(server: &RegionServer, new: NewKey) -> Result<(), BootError> {
+    let view = server.view();
+    if view.key(&new.id).is_some() {
+        return Ok(());
+    }
+    let (spec, usage) = (KeySpec::SymmetricDefault, KeyUsage::EncryptDecrypt);
+    let material = KeyMaterial::Symmetric(Key32::from_bytes(&new.material)?);
+    let material = server
+        .wrap_material(&view, new.account, new.id, spec, usage, &material)
+        .map_err(|error| BootError::Refused(error.to_string()))?;
+    let key = crate::propose::id_ref(new.id);
+    propose(
+        server,
+        command::Operation::CreateKey(proto::CreateKey {
+            key: key.clone(),
+            account: new.account.number(),
+            spec: spec.code().into(),
+            usage: usage.code().into(),
+            origin: Origin::AwsKms.code().into(),
+            description: new.description,
+            material: Some(material),
+            policy: keystead_policy::default_key_policy(new.account),
+            tags: std::collections::BTreeMap::new(),
+        }),
+    )
+    .await?;
+    for name in new.aliases {
+        let (account, name, target) = (new.account.number(), name.to_string(), key.clone());
+        let alias = proto::CreateAlias { account, name, target };
+        propose(server, command::Operation::CreateAlias(alias)).await?;
+    }
+    Ok(())
+}
+
+fn open_store(place: &Place) -> Result<Arc<dyn Store>, BootError> {
+    Ok(match place {
+        Place::Folder(folder) => {
+            std::fs::create_dir_all(folder)?;
+            Arc::new(RocksStore::open(&folder.join("db"))?)
+        }
+        Place::Memory => Arc::new(MemStore::new()),
+    })
+}
+
+/// The identity of a new cluster, with a new root key under the seal, on disk.
+fn new_format(region: &Region, seal: &dyn Seal, store: &dyn Store) -> Result<Format, BootError> {
+    let cluster_id = ClusterId::from_random(random::bytes()?);
+    let root = RootKey::generate()?;
+    let format = Format {
+        cluster_id,
+        node_id: NodeId(u64::from_be_bytes(random::bytes()?)),
+        region: region.clone(),
+        sealed_roots: vec![seal.wrap(&root, cluster_id)?],
+    };
+    format.write(store)?;
+    Ok(format)
+}
+
+async fn start(
+    region: &Region,
+    place: &Place,
+    min_free: MinFree,
+    seal: &dyn Seal,
+    store: Arc<dyn Store>,
+    format: Format,
+) -> Result<RegionServer, BootError> {
+    if format.region != *region {
+        let (found, wanted) = (format.region, region.clone());
+        return Err(BootError::OtherRegion { found, wanted });
+    }
+    let keyring = Arc::new(Keyring::new(&unseal(seal, &format)?)?);
+    let snapshots = match place {
+        Place::Folder(folder) => SnapshotStore::in_folder(&folder.join("snapshots"))?,
+        Place::Memory => SnapshotStore::in_memory(),
+    };
+    let mut options = NodeOptions::alone(format, store, snapshots, keyring.clone());
+    if let Place::Folder(folder) = place {
+        options.disk = DiskGuard::of_folder(Path::new(folder), min_free);
+    }
+    let node = Node::start(options).await?;
+    Ok(RegionServer::new(region.clone(), node, keyring))
+}
+
+/// The root key, from whichever of its wraps this seal made.
+fn unseal(seal: &dyn Seal, format: &Format) -> Result<RootKey, SealError> {
+    let mut failure = SealError::Damaged(seal.id().to_owned());
+    for sealed in &format.sealed_roots {
+        match seal.unwrap(sealed, format.cluster_id) {
+            Ok(root) => return Ok(root),
+            Err(error) => failure = error,
+        }
+    }
+    Err(failure)
+}
+
+/// The first leader and the first command of a cluster. What was begun and not finished is
+/// finished: each step is done once, however often this is called.
+async fn initialise(server: &RegionServer, format: &Format) -> Result<(), BootError> {
+    match server.node().initialize().await {
+        Ok(()) | Err(InitialiseError::AlreadyInitialised) => {}
+        Err(error) => return Err(error.into()),
+    }
+    let domain_key = DomainKey::generate(1)?;
+    let wrapped = server.keyring().wrap_domain_key(&domain_key)?;
+    let sealed_roots = format.sealed_roots.iter().map(|root| proto::SealedRootRecord {
+        seal_id: root.seal_id.clone(),
+        check_value: root.check_value.clone(),
+        blob: root.blob.clone(),
+    });
+    let UnixMillis(created_ms) = clock::now();
+    propose(
+        server,
+        command::Operation::Initialise(proto::Initialise {
+            cluster_id: format.cluster_id.bytes().to_vec(),
+            region: format.region.to_string(),
+            sealed_roots: sealed_roots.collect(),
+            domain_key: Some(proto::DomainKeyRecord { epoch: 1, wrapped, created_ms }),
+        }),
+    )
+    .await
+}
+
+async fn propose(server: &RegionServer, operation: command::Operation) -> Result<(), BootError> {
+    let refused = |why: String| BootError::Refused(why);
+    let applied =
+        server.propose_system(operation).await.map_err(|error| refused(error.to_string()))?;
+    match applied.outcome.result {
+        Some(outcome::Result::Rejected(rejected)) => {
+            Err(refused(rejected.reason().as_str_name().to_owned()))
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,38 @@
+//! The server: listeners, the request pipeline, the operations.
+//!
+//! A [`Front`] takes requests of all wires and hands each to the pipeline of one
+//! [`RegionServer`]. Nothing here is process-wide: a Region is a value.
+#![forbid(unsafe_code)]
+
+mod audit;
+mod authenticate;
+mod authorise;
+pub mod boot;
+mod clock;
+mod convert;
+mod front;
+pub mod metrics;
+mod operations;
+mod operations_port;
+mod pipeline;
+mod propose;
+pub mod query;
+mod region;
+mod resolve;
+pub mod sigv4;
+mod throttle;
+pub mod tls;
+
+/// What a process needs that holds secrets.
+pub mod process {
+    pub use keystead_crypto::allocator::ZeroingAllocator;
+    pub use keystead_crypto::memory::harden_process;
+    pub use keystead_crypto::random;
+    pub use keystead_crypto::seal::{FileSeal, MemorySeal, Seal};
+}
+
+pub use audit::AuditTrail;
+pub use front::{Front, FrontOptions, Listener, ListenerError};
+pub use keystead_raft::{MinFree, Status};
+pub use operations_port::OperationsPort;
+pub use region::RegionServer;

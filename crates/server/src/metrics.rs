@@ -1,0 +1,43 @@
+//! Every metric there is, named and described here and nowhere else.
+
+use keystead_api::Error;
+use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+
+/// Installs the recorder and describes the metrics.
+///
+/// # Errors
+/// Another recorder is installed already.
+pub fn install() -> Result<PrometheusHandle, metrics_exporter_prometheus::BuildError> {
+    let handle = PrometheusBuilder::new().install_recorder()?;
+    describe();
+    Ok(handle)
+}
+
+fn describe() {
+    describe_counter!(
+        "keystead_requests_total",
+        "Requests answered, by operation and error code (`none` for success)."
+    );
+    describe_histogram!(
+        "keystead_raft_sync_seconds",
+        Unit::Seconds,
+        "How long one sync of the write-ahead log took."
+    );
+    describe_histogram!(
+        "keystead_raft_sync_batch",
+        Unit::Count,
+        "How many appends one sync made durable."
+    );
+    describe_gauge!("keystead_raft_applied_index", "Log index of the last applied entry.");
+    describe_counter!(
+        "keystead_raft_barrier_rounds_total",
+        "Rounds of the read barrier; each serves all requests that waited for it."
+    );
+}
+
+/// Counts one answered request.
+pub(crate) fn request(operation: &'static str, error: Option<&Error>) {
+    let code = error.map_or("none", |error| error.code().as_str());
+    counter!("keystead_requests_total", "operation" => operation, "code" => code).increment(1);
+}

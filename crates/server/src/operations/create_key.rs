@@ -1,0 +1,140 @@
+//! CreateKey: a new key, usable as soon as this returns.
+
+use keystead_api::{Error, ErrorCode, kms, messages};
+use keystead_state::proto::{self, outcome};
+use keystead_types::{KeyId, KeySpec, KeyUsage, Origin};
+
+use super::{Operation, metadata, refuse_members, tags};
+use crate::audit::Parameters;
+use crate::pipeline::{Call, Failure};
+use crate::propose;
+use crate::resolve::Target;
+
+pub(crate) struct CreateKey;
+
+impl Operation for CreateKey {
+    type Input = kms::CreateKeyRequest;
+    type Output = kms::CreateKeyResponse;
+
+    const NAME: &'static str = "CreateKey";
+    const READ_ONLY: bool = false;
+
+    fn refuse_unsupported(input: &Self::Input) -> Result<(), Error> {
+        use kms::{OriginType, OriginType::AwsKms};
+        let origin = input.origin();
+        refuse_members(&[
+            ("Origin", !matches!(origin, OriginType::Unspecified | AwsKms)),
+            ("CustomKeyStoreId", input.custom_key_store_id.is_some()),
+            ("XksKeyId", input.xks_key_id.is_some()),
+            ("MultiRegion", input.multi_region()),
+            ("BypassPolicyLockoutSafetyCheck", input.bypass_policy_lockout_safety_check()),
+        ])
+    }
+
+    fn targets(input: &Self::Input) -> Result<Vec<Target<'_>>, Error> {
+        let mut targets = vec![Target::account("kms:CreateKey")];
+        if !input.tags.is_empty() {
+            targets.push(Target::account("kms:TagResource"));
+        }
+        Ok(targets)
+    }
+
+    fn check(call: &Call<'_>, input: &Self::Input) -> Result<(), Error> {
+        let (spec, usage) = spec_and_usage(input)?;
+        if usage != KeyUsage::EncryptDecrypt {
+            return Err(messages::usage_incompatible(usage.as_str(), spec.as_str()));
+        }
+        policy(call, input)?;
+        tags::to_map(&input.tags).map(|_| ())
+    }
+
+    async fn execute(call: &Call<'_>, input: &Self::Input) -> Result<Self::Output, Failure> {
+        let (spec, usage) = spec_and_usage(input)?;
+        let id = KeyId::from_random(call.region.entropy()?, false);
+        let material = call.region.new_material(&call.view, call.account(), id, spec, usage)?;
+        let command = proto::CreateKey {
+            key: propose::id_ref(id),
+            account: call.account().number(),
+            spec: spec.code().into(),
+            usage: usage.code().into(),
+            origin: Origin::AwsKms.code().into(),
+            description: input.description().to_owned(),
+            material: Some(material),
+            policy: policy(call, input)?,
+            tags: tags::to_map(&input.tags)?,
+        };
+        let outcome::Result::KeyCreated(created) = propose::result(call, command).await? else {
+            return Err(messages::internal().into());
+        };
+        // A request that was sent twice names the key that the first one made.
+        let id = propose::ref_id(created.key.as_ref()).ok_or_else(messages::internal)?;
+        let view = call.region.view();
+        let key = view.key(&id).ok_or_else(messages::internal)?;
+        let key_metadata = Some(metadata::key_metadata(key, call.region.name()));
+        Ok(kms::CreateKeyResponse { key_metadata })
+    }
+
+    fn record(input: &Self::Input) -> Parameters {
+        Parameters::new()
+            .text("policy", &input.policy)
+            .name("description", input.description())
+            .name(
+                "keyUsage",
+                input.key_usage.map_or("ENCRYPT_DECRYPT", |_| input.key_usage().as_text()),
+            )
+            .name(
+                "keySpec",
+                input.key_spec.map_or("SYMMETRIC_DEFAULT", |_| input.key_spec().as_text()),
+            )
+            .name("origin", input.origin.map_or("AWS_KMS", |_| input.origin().as_text()))
+            .flag("multiRegion", Some(input.multi_region()))
+            .flag(
+                "bypassPolicyLockoutSafetyCheck",
+                Some(input.bypass_policy_lockout_safety_check()),
+            )
+            .list("tags", tags::record(&input.tags))
+    }
+
+    fn created(output: &Self::Output) -> Option<String> {
+        output.key_metadata.as_ref()?.arn.clone()
+    }
+
+    fn record_response(_: &Call<'_>, output: &Self::Output) -> Parameters {
+        Parameters::new().message("keyMetadata", output.key_metadata.as_ref())
+    }
+}
+
+/// What kind of key is asked for: `CustomerMasterKeySpec` is the old name of `KeySpec`.
+fn spec_and_usage(input: &kms::CreateKeyRequest) -> Result<(KeySpec, KeyUsage), Error> {
+    let spec = match (input.key_spec, input.customer_master_key_spec) {
+        (Some(_), Some(_)) => {
+            let text = "You cannot specify KeySpec and CustomerMasterKeySpec in the same \
+                        request. CustomerMasterKeySpec is deprecated.";
+            return Err(Error::new(ErrorCode::ValidationException, text));
+        }
+        (Some(_), None) => input.key_spec().as_text(),
+        (None, Some(_)) => input.customer_master_key_spec().as_text(),
+        (None, None) => KeySpec::SymmetricDefault.as_str(),
+    };
+    let spec: KeySpec = spec.parse().map_err(|_| messages::unsupported_member("KeySpec"))?;
+    if spec != KeySpec::SymmetricDefault {
+        return Err(messages::unsupported_member("KeySpec"));
+    }
+    let usage = match input.key_usage {
+        Some(_) => input.key_usage().as_text().parse().map_err(|_| messages::internal())?,
+        None => KeyUsage::EncryptDecrypt,
+    };
+    Ok((spec, usage))
+}
+
+/// The key policy: the default one, or a document that says the same.
+fn policy(call: &Call<'_>, input: &kms::CreateKeyRequest) -> Result<String, Error> {
+    let default = keystead_policy::default_key_policy(call.account());
+    let Some(given) = &input.policy else { return Ok(default) };
+    let parse = |text: &str| serde_json::from_str::<serde_json::Value>(text).ok();
+    if parse(given).is_some_and(|given| Some(given) == parse(&default)) {
+        Ok(default)
+    } else {
+        Err(messages::unsupported_member("Policy"))
+    }
+}

@@ -1,0 +1,94 @@
+//! Decrypt: opens what Encrypt, ReEncrypt and the data key operations made.
+
+use keystead_api::{Error, ErrorCode, kms, messages};
+use keystead_types::KeyUsage;
+
+use super::{Operation, StateRule, refuse_members, symmetric};
+use crate::audit::Parameters;
+use crate::pipeline::{Call, Failure};
+use crate::resolve::Target;
+
+pub(crate) struct Decrypt;
+
+impl Operation for Decrypt {
+    type Input = kms::DecryptRequest;
+    type Output = kms::DecryptResponse;
+
+    const NAME: &'static str = "Decrypt";
+    const READ_ONLY: bool = true;
+    const STATES: StateRule = StateRule::Usable;
+    const USAGE: Option<KeyUsage> = Some(KeyUsage::EncryptDecrypt);
+
+    fn refuse_unsupported(input: &Self::Input) -> Result<(), Error> {
+        refuse_members(&[
+            ("GrantTokens", !input.grant_tokens.is_empty()),
+            ("Recipient", input.recipient.is_some()),
+        ])
+    }
+
+    fn targets(input: &Self::Input) -> Result<Vec<Target<'_>>, Error> {
+        let ignored = ignores_ciphertext(input)?;
+        let blob = (!ignored).then(|| input.ciphertext_blob());
+        Ok(vec![Target::ciphertext(blob, input.key_id.as_deref(), "KeyId", "kms:Decrypt")?])
+    }
+
+    fn check(call: &Call<'_>, input: &Self::Input) -> Result<(), Error> {
+        let key = call.key(0)?;
+        if !ignores_ciphertext(input)? {
+            symmetric::check_made_by(call, key, input.ciphertext_blob())?;
+        }
+        symmetric::check_algorithm(input.encryption_algorithm(), key)?;
+        symmetric::context(&input.encryption_context).map(|_| ())
+    }
+
+    fn dry_run(input: &Self::Input) -> bool {
+        input.dry_run()
+    }
+
+    async fn execute(call: &Call<'_>, input: &Self::Input) -> Result<Self::Output, Failure> {
+        let key = call.key(0)?;
+        let context = &input.encryption_context;
+        let (plaintext, material_id) =
+            symmetric::decrypt(call, key, context, input.ciphertext_blob())?;
+        Ok(kms::DecryptResponse {
+            key_id: Some(call.key_arn(key).to_string()),
+            plaintext: Some(bytes::Bytes::copy_from_slice(&plaintext)),
+            encryption_algorithm: Some(kms::EncryptionAlgorithmSpec::SymmetricDefault.into()),
+            key_material_id: Some(material_id),
+            ..Default::default()
+        })
+    }
+
+    fn record(input: &Self::Input) -> Parameters {
+        Parameters::new()
+            .text("keyId", &input.key_id)
+            .map("encryptionContext", &input.encryption_context)
+            .name("encryptionAlgorithm", "SYMMETRIC_DEFAULT")
+            .flag("dryRun", input.dry_run)
+    }
+}
+
+/// Whether the ciphertext is left out of account, as only a dry run may ask for.
+fn ignores_ciphertext(input: &kms::DecryptRequest) -> Result<bool, Error> {
+    dry_run_without_ciphertext(
+        input.dry_run(),
+        !input.dry_run_modifiers.is_empty(),
+        input.ciphertext_blob.is_some(),
+    )
+}
+
+/// The rules that Decrypt and ReEncrypt share about a ciphertext that is not there.
+pub(super) fn dry_run_without_ciphertext(
+    dry_run: bool,
+    ignore: bool,
+    has_ciphertext: bool,
+) -> Result<bool, Error> {
+    if ignore && !dry_run {
+        let text = "DryRunModifiers can only be specified when DryRun is true.";
+        return Err(Error::new(ErrorCode::ValidationException, text));
+    }
+    if !ignore && !has_ciphertext {
+        return Err(messages::required_member("ciphertextBlob"));
+    }
+    Ok(ignore)
+}

@@ -1,0 +1,44 @@
+//! GetKeyPolicy: the key policy as it was given.
+
+use keystead_api::{Error, ErrorCode, kms};
+
+use super::Operation;
+use super::list_key_policies::DEFAULT_POLICY_NAME;
+use crate::audit::Parameters;
+use crate::pipeline::{Call, Failure};
+use crate::resolve::Target;
+
+pub(crate) struct GetKeyPolicy;
+
+impl Operation for GetKeyPolicy {
+    type Input = kms::GetKeyPolicyRequest;
+    type Output = kms::GetKeyPolicyResponse;
+
+    const NAME: &'static str = "GetKeyPolicy";
+    const READ_ONLY: bool = true;
+
+    fn targets(input: &Self::Input) -> Result<Vec<Target<'_>>, Error> {
+        Ok(vec![Target::id_or_arn(input.key_id(), "kms:GetKeyPolicy")])
+    }
+
+    fn check(_: &Call<'_>, input: &Self::Input) -> Result<(), Error> {
+        match input.policy_name.as_deref() {
+            None | Some(DEFAULT_POLICY_NAME) => Ok(()),
+            Some(name) => {
+                let text = format!("No such policy exists: {name}");
+                Err(Error::new(ErrorCode::NotFoundException, text))
+            }
+        }
+    }
+
+    async fn execute(call: &Call<'_>, _: &Self::Input) -> Result<Self::Output, Failure> {
+        Ok(kms::GetKeyPolicyResponse {
+            policy: Some(call.key(0)?.policy.text.clone()),
+            policy_name: Some(DEFAULT_POLICY_NAME.to_owned()),
+        })
+    }
+
+    fn record(input: &Self::Input) -> Parameters {
+        Parameters::new().text("keyId", &input.key_id).text("policyName", &input.policy_name)
+    }
+}

@@ -1,0 +1,42 @@
+//! Which key states an operation accepts, and what it answers in the others: the table of the
+//! AWS KMS developer guide, "Key states of AWS KMS keys", one rule per kind of row.
+
+use keystead_api::{Error, messages};
+use keystead_types::{KeyArn, KeyState};
+
+/// One kind of row of the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum StateRule {
+    /// Every state will do.
+    Any,
+    /// The key is used: it must be enabled.
+    Usable,
+    /// Every state but one on the way to deletion.
+    NotPendingDeletion,
+    /// Only a state on the way to deletion.
+    PendingDeletion,
+    /// The key is switched on or off.
+    Switchable,
+}
+
+/// Whether a key's state is one that the rule accepts.
+pub(crate) fn check(rule: StateRule, state: KeyState, arn: &KeyArn) -> Result<(), Error> {
+    use KeyState as State;
+    let pending = matches!(state, State::PendingDeletion | State::PendingReplicaDeletion);
+    match rule {
+        StateRule::Any => Ok(()),
+        StateRule::PendingDeletion if pending => Ok(()),
+        StateRule::PendingDeletion => Err(messages::not_pending_deletion(arn)),
+        _ if state == State::PendingReplicaDeletion => Err(messages::pending_replica_deletion(arn)),
+        _ if pending => Err(messages::pending_deletion(arn)),
+        StateRule::NotPendingDeletion => Ok(()),
+        StateRule::Usable | StateRule::Switchable => match state {
+            State::PendingImport => Err(messages::pending_import(arn)),
+            State::Creating => Err(messages::creating(arn)),
+            State::Disabled if rule == StateRule::Usable => Err(messages::disabled(arn)),
+            State::Unavailable if rule == StateRule::Usable => Err(messages::unavailable(arn)),
+            State::Updating if rule == StateRule::Switchable => Err(messages::updating(arn)),
+            _ => Ok(()),
+        },
+    }
+}

@@ -1,0 +1,111 @@
+//! The operations: one file each, and the registry through which both wires and the
+//! authorisation reach them.
+
+use std::future::Future;
+
+use keystead_api::{Error, Message};
+use keystead_types::KeyUsage;
+
+use crate::audit::Parameters;
+use crate::pipeline::{Call, Failure};
+use crate::resolve::Target;
+
+mod cancel_key_deletion;
+mod create_alias;
+mod create_key;
+mod decrypt;
+mod delete_alias;
+mod describe_key;
+mod disable_key;
+mod enable_key;
+mod encrypt;
+mod generate_data_key;
+mod generate_data_key_without_plaintext;
+mod generate_random;
+mod get_key_policy;
+mod get_key_rotation_status;
+mod list_aliases;
+mod list_grants;
+mod list_key_policies;
+mod list_keys;
+mod list_resource_tags;
+mod re_encrypt;
+mod schedule_key_deletion;
+mod tag_resource;
+mod untag_resource;
+mod update_alias;
+mod update_key_description;
+
+pub(crate) mod key_state;
+mod metadata;
+mod paging;
+mod registry;
+mod symmetric;
+mod tags;
+
+pub(crate) use key_state::StateRule;
+pub(crate) use registry::{Handler, Registry};
+
+/// One operation of the API: what it touches, what it needs, what it does, what is recorded.
+pub(crate) trait Operation: Send + Sync + Sized + 'static {
+    /// The request message.
+    type Input: Message;
+    /// The response message.
+    type Output: Message;
+
+    /// The name on the wire; also its IAM action where [`Operation::targets`] says no other.
+    const NAME: &'static str;
+    /// Whether the audit trail calls it read-only.
+    const READ_ONLY: bool;
+    /// In which states its keys may be.
+    const STATES: StateRule = StateRule::Any;
+    /// What its keys must be for.
+    const USAGE: Option<KeyUsage> = None;
+    /// Whether AWS answers success with an empty body.
+    const EMPTY_REPLY: bool = false;
+
+    /// Refuses members that are known and not supported, unless they have their default value.
+    fn refuse_unsupported(_input: &Self::Input) -> Result<(), Error> {
+        Ok(())
+    }
+
+    /// What it touches, each with the action that must be allowed on it.
+    fn targets(input: &Self::Input) -> Result<Vec<Target<'_>>, Error>;
+
+    /// Semantic checks: after authorisation, before the state of the keys is looked at.
+    fn check(_call: &Call<'_>, _input: &Self::Input) -> Result<(), Error> {
+        Ok(())
+    }
+
+    /// Whether this is a dry run, which ends after all checks.
+    fn dry_run(_input: &Self::Input) -> bool {
+        false
+    }
+
+    /// Does it: cryptography here, or a command to the log.
+    fn execute(
+        call: &Call<'_>,
+        input: &Self::Input,
+    ) -> impl Future<Output = Result<Self::Output, Failure>> + Send;
+
+    /// The audit record's `requestParameters`: never plaintext, ciphertext or tokens.
+    fn record(input: &Self::Input) -> Parameters;
+
+    /// The ARN of what it created, for the audit record's `resources`.
+    fn created(_output: &Self::Output) -> Option<String> {
+        None
+    }
+
+    /// The audit record's `responseElements`, where CloudTrail has any.
+    fn record_response(_call: &Call<'_>, _output: &Self::Output) -> Parameters {
+        Parameters::none()
+    }
+}
+
+/// Refuses the first of these members that is set.
+fn refuse_members(members: &[(&'static str, bool)]) -> Result<(), Error> {
+    match members.iter().find(|(_, set)| *set) {
+        Some((name, _)) => Err(keystead_api::messages::unsupported_member(name)),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,74 @@
+//! ScheduleKeyDeletion: unusable at once, gone when the window ends.
+
+use keystead_api::{Error, ErrorCode, kms, messages};
+use keystead_state::proto::{self, outcome};
+use keystead_types::UnixMillis;
+
+use super::{Operation, StateRule};
+use crate::audit::Parameters;
+use crate::convert;
+use crate::pipeline::{Call, Failure};
+use crate::propose;
+use crate::resolve::Target;
+
+pub(crate) struct ScheduleKeyDeletion;
+
+/// The waiting period in days: what it may be, and what it is when nobody says.
+const WINDOW_DAYS: std::ops::RangeInclusive<i32> = 7..=30;
+const DEFAULT_WINDOW_DAYS: i32 = 30;
+
+impl Operation for ScheduleKeyDeletion {
+    type Input = kms::ScheduleKeyDeletionRequest;
+    type Output = kms::ScheduleKeyDeletionResponse;
+
+    const NAME: &'static str = "ScheduleKeyDeletion";
+    const READ_ONLY: bool = false;
+    const STATES: StateRule = StateRule::NotPendingDeletion;
+
+    fn targets(input: &Self::Input) -> Result<Vec<Target<'_>>, Error> {
+        Ok(vec![Target::id_or_arn(input.key_id(), "kms:ScheduleKeyDeletion")])
+    }
+
+    fn check(_: &Call<'_>, input: &Self::Input) -> Result<(), Error> {
+        if WINDOW_DAYS.contains(&window_days(input)) {
+            return Ok(());
+        }
+        let text = "PendingWindowInDays must be between 7 and 30 (inclusive).";
+        Err(Error::new(ErrorCode::ValidationException, text))
+    }
+
+    async fn execute(call: &Call<'_>, input: &Self::Input) -> Result<Self::Output, Failure> {
+        let key = call.key(0)?;
+        let days = window_days(input);
+        let window_days = u32::try_from(days).map_err(|_| messages::internal())?;
+        let command = proto::ScheduleKeyDeletion { key: propose::key_ref(key), window_days };
+        let result = propose::result(call, command).await?;
+        let outcome::Result::DeletionScheduled(scheduled) = result else {
+            return Err(messages::internal().into());
+        };
+        Ok(kms::ScheduleKeyDeletionResponse {
+            key_id: Some(call.key_arn(key).to_string()),
+            deletion_date: Some(convert::timestamp(UnixMillis(scheduled.deletion_ms))),
+            key_state: Some(kms::KeyState::PendingDeletion.into()),
+            pending_window_in_days: Some(days),
+        })
+    }
+
+    fn record(input: &Self::Input) -> Parameters {
+        Parameters::new()
+            .text("keyId", &input.key_id)
+            .number("pendingWindowInDays", Some(window_days(input)))
+    }
+
+    fn record_response(_: &Call<'_>, output: &Self::Output) -> Parameters {
+        Parameters::new()
+            .text("keyId", &output.key_id)
+            .name("keyState", output.key_state().as_text())
+            .time("deletionDate", output.deletion_date)
+            .number("pendingWindowInDays", output.pending_window_in_days)
+    }
+}
+
+fn window_days(input: &kms::ScheduleKeyDeletionRequest) -> i32 {
+    input.pending_window_in_days.unwrap_or(DEFAULT_WINDOW_DAYS)
+}

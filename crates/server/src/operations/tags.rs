@@ -1,0 +1,30 @@
+//! Tags as they come in requests.
+
+use std::collections::BTreeMap;
+
+use keystead_api::{Error, kms, messages};
+use keystead_state::limits::TAGS_PER_KEY;
+use serde_json::{Value, json};
+
+/// The tags of a request, none reserved, none twice, not too many.
+pub(super) fn to_map(tags: &[kms::Tag]) -> Result<BTreeMap<String, String>, Error> {
+    let mut map = BTreeMap::new();
+    for tag in tags {
+        refuse_reserved(tag.tag_key())?;
+        if map.insert(tag.tag_key().to_owned(), tag.tag_value().to_owned()).is_some() {
+            return Err(messages::tags_duplicate());
+        }
+    }
+    if map.len() > TAGS_PER_KEY { Err(messages::tags_too_many()) } else { Ok(map) }
+}
+
+/// Refuses names that begin with `aws:`, in any case.
+pub(super) fn refuse_reserved(name: &str) -> Result<(), Error> {
+    let reserved = name.get(..4).is_some_and(|prefix| prefix.eq_ignore_ascii_case("aws:"));
+    if reserved { Err(messages::tags_reserved()) } else { Ok(()) }
+}
+
+/// The tags of a request, for the audit trail.
+pub(super) fn record(tags: &[kms::Tag]) -> Vec<Value> {
+    tags.iter().map(|tag| json!({ "tagKey": tag.tag_key(), "tagValue": tag.tag_value() })).collect()
+}

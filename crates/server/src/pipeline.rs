@@ -1,0 +1,273 @@
+//! The one way of every request, from raw bytes to raw bytes.
+//!
+//! ```text
+//! barrier → View ─ authenticate ─ decode, validate ─ resolve ─ throttle ─ authorise
+//!   ─ semantic checks ─ key state and usage ─ dry run? ─ execute ─ audit ─ encode
+//! ```
+//!
+//! An attempt pins one View and uses no other. A mutation that the state calls stale goes back to
+//! the barrier and is authorised once more.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use keystead_api::{Error, Wire, messages};
+use keystead_state::{Key, View};
+use keystead_types::{AccessKeyId, AccountId, AliasArn, KeyArn, Principal, RequestId};
+
+use crate::audit::{AuditTrail, Record};
+use crate::authenticate::{self, Caller};
+use crate::authorise::authorise;
+use crate::front::WireRequest;
+use crate::operations::{Operation, key_state};
+use crate::region::RegionServer;
+use crate::resolve::{Found, Resolver, Resource};
+
+/// How long a request may take, waiting for a leader included.
+const DEADLINE: Duration = Duration::from_secs(10);
+
+/// A request on its way through.
+pub(crate) struct Handling {
+    pub(crate) region: Arc<RegionServer>,
+    pub(crate) audit: Arc<AuditTrail>,
+    pub(crate) request: WireRequest,
+    pub(crate) wire: Wire,
+    pub(crate) operation: &'static str,
+}
+
+/// What goes back.
+pub(crate) struct Reply {
+    pub(crate) result: Result<Bytes, Error>,
+    /// The log index at which the request was evaluated.
+    pub(crate) index: Option<u64>,
+    pub(crate) request_id: RequestId,
+}
+
+/// A request being handled.
+pub(crate) type Answering = Pin<Box<dyn Future<Output = Reply> + Send>>;
+
+/// Why an attempt has no result.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The caller is told.
+    Error(Error),
+    /// A right was removed meanwhile: authorise once more.
+    Stale,
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Error(error)
+    }
+}
+
+/// A request that may be executed, with all that was found out on the way.
+pub(crate) struct Call<'a> {
+    pub(crate) region: &'a RegionServer,
+    pub(crate) view: Arc<View>,
+    pub(crate) principal: Principal,
+    pub(crate) access_key_id: AccessKeyId,
+    pub(crate) request_id: RequestId,
+    /// The same for the same request sent again.
+    pub(crate) idempotency: [u8; 32],
+    resources: Vec<Resource>,
+    index: AtomicU64,
+}
+
+impl Call<'_> {
+    /// The caller's account.
+    pub(crate) fn account(&self) -> AccountId {
+        self.principal.account()
+    }
+
+    /// The key that target number `at` turned out to be.
+    pub(crate) fn key(&self, at: usize) -> Result<&Arc<Key>, Error> {
+        match self.resources.get(at).map(|resource| &resource.found) {
+            Some(Found::Key(key)) => Ok(key),
+            _ => Err(messages::internal()),
+        }
+    }
+
+    /// The last of the keys: the one that a mutation is about.
+    pub(crate) fn last_key(&self) -> Option<&Arc<Key>> {
+        self.keys().last()
+    }
+
+    fn keys(&self) -> impl Iterator<Item = &Arc<Key>> {
+        self.resources.iter().filter_map(|resource| match &resource.found {
+            Found::Key(key) => Some(key),
+            _ => None,
+        })
+    }
+
+    /// The alias that target number `at` names: its account and name, as a command has them.
+    pub(crate) fn alias(&self, at: usize) -> Result<(u64, String), Error> {
+        match self.resources.get(at).map(|resource| &resource.found) {
+            Some(Found::Alias(name)) => Ok((self.account().number(), name.to_string())),
+            _ => Err(messages::internal()),
+        }
+    }
+
+    /// The ARN of the alias among the targets.
+    pub(crate) fn alias_arn(&self) -> Option<AliasArn> {
+        self.resources.iter().find_map(|resource| match &resource.found {
+            Found::Alias(name) => Some(AliasArn {
+                region: self.region.name().clone(),
+                account: self.account(),
+                name: name.clone(),
+            }),
+            _ => None,
+        })
+    }
+
+    /// A key's ARN.
+    pub(crate) fn key_arn(&self, key: &Key) -> KeyArn {
+        KeyArn { region: self.region.name().clone(), account: key.account, id: key.id }
+    }
+
+    /// Notes the log index at which a mutation took effect.
+    pub(crate) fn note_index(&self, index: u64) {
+        self.index.fetch_max(index, Ordering::Relaxed);
+    }
+}
+
+/// Handles a request for the operation `O`.
+pub(crate) fn handle<O: Operation>(handling: Handling) -> Answering {
+    Box::pin(async move {
+        let mut record = handling.request.record(handling.operation, handling.region.name());
+        record.read_only(O::READ_ONLY);
+        let deadline = Instant::now() + DEADLINE;
+        let result = loop {
+            match attempt::<O>(&handling, &mut record, deadline).await {
+                Ok(body) => break Ok(body),
+                Err(Failure::Error(error)) => break Err(error),
+                Err(Failure::Stale) if Instant::now() < deadline => {}
+                Err(Failure::Stale) => break Err(messages::internal()),
+            }
+        };
+        conclude(&handling, record, result)
+    })
+}
+
+/// Handles a request for an operation that AWS KMS has and this service does not.
+pub(crate) fn handle_unbuilt(handling: Handling) -> Answering {
+    Box::pin(async move {
+        let mut record = handling.request.record(handling.operation, handling.region.name());
+        let deadline = Instant::now() + DEADLINE;
+        let result = match admit(&handling, &mut record, deadline).await {
+            Ok(_) => Err(messages::unsupported_operation(handling.operation)),
+            Err(error) => Err(error),
+        };
+        let result = result.map(|body: Bytes| (body, 0));
+        conclude(&handling, record, result)
+    })
+}
+
+/// The View of a request and who makes it.
+async fn admit(
+    handling: &Handling,
+    record: &mut Record,
+    deadline: Instant,
+) -> Result<(Arc<View>, Caller), Error> {
+    let view = handling.region.barrier(deadline).await?;
+    record.index(view.applied());
+    let caller = authenticate::authenticate(&handling.request, &handling.region, &view, "kms")?;
+    record.caller(&caller.principal, caller.access_key_id.as_str());
+    Ok((view, caller))
+}
+
+async fn attempt<O: Operation>(
+    handling: &Handling,
+    record: &mut Record,
+    deadline: Instant,
+) -> Result<(Bytes, u64), Failure> {
+    let (view, caller) = admit(handling, record, deadline).await?;
+    let input: O::Input = keystead_api::decode(handling.wire, &handling.request.body)?;
+    record.parameters(O::record(&input));
+    O::refuse_unsupported(&input)?;
+
+    let region = &*handling.region;
+    let account = caller.principal.account();
+    let resolver = Resolver { view: &view, region: region.name(), account };
+    let mut resources = Vec::new();
+    for target in O::targets(&input)? {
+        resources.push(resolver.resolve(&target)?);
+    }
+    note_resources(record, &resources, region);
+    let _admitted = region.throttle.admit()?;
+    authorise(&caller.principal, &mut resources)?;
+
+    let idempotency = handling.request.idempotency(&caller.principal, O::NAME)?;
+    let call = Call {
+        region,
+        index: AtomicU64::new(view.applied()),
+        view,
+        principal: caller.principal,
+        access_key_id: caller.access_key_id,
+        request_id: handling.request.request_id,
+        idempotency,
+        resources,
+    };
+    O::check(&call, &input)?;
+    check_keys::<O>(&call)?;
+    if O::dry_run(&input) {
+        return Err(messages::dry_run().into());
+    }
+    let output = O::execute(&call, &input).await?;
+    record.response(O::record_response(&call, &output));
+    if let Some(arn) = O::created(&output) {
+        record.resource(call.account().to_string(), arn);
+    }
+    let index = call.index.load(Ordering::Relaxed);
+    record.index(index);
+    let empty = O::EMPTY_REPLY && handling.wire == Wire::AwsJson;
+    let body = if empty { Bytes::new() } else { keystead_api::encode(handling.wire, &output) };
+    Ok((body, index))
+}
+
+/// State first, usage second, for every key the operation uses.
+fn check_keys<O: Operation>(call: &Call<'_>) -> Result<(), Error> {
+    for key in call.keys() {
+        let arn = call.key_arn(key);
+        key_state::check(O::STATES, key.state, &arn)?;
+        if O::USAGE.is_some_and(|usage| usage != key.usage) {
+            return Err(messages::usage_not_valid(&arn, key.usage.as_str(), O::NAME));
+        }
+    }
+    Ok(())
+}
+
+fn note_resources(record: &mut Record, resources: &[Resource], region: &RegionServer) {
+    record.clear_resources();
+    for resource in resources {
+        let arn = match &resource.found {
+            Found::Key(key) => {
+                KeyArn { region: region.name().clone(), account: key.account, id: key.id }
+                    .to_string()
+            }
+            Found::Alias(_) => resource.asked_arn(),
+            Found::Account | Found::Absent(_) => continue,
+        };
+        let owner = resource.owner.map(|owner| owner.to_string()).unwrap_or_default();
+        record.resource(owner, arn);
+    }
+}
+
+/// Writes the audit line, without which there is no reply.
+fn conclude(handling: &Handling, mut record: Record, result: Result<(Bytes, u64), Error>) -> Reply {
+    if let Err(error) = &result {
+        record.error(error);
+    }
+    let index = result.as_ref().ok().map(|(_, index)| *index);
+    let mut result = result.map(|(body, _)| body);
+    if let Err(error) = handling.audit.append(&record) {
+        tracing::error!(%error, "the audit trail cannot be written; nothing is answered");
+        result = Err(messages::internal());
+    }
+    crate::metrics::request(handling.operation, result.as_ref().err());
+    Reply { result, index, request_id: handling.request.request_id }
+}

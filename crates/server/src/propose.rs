@@ -1,0 +1,122 @@
+//! From an operation to the log: commands, and what their rejections mean to a caller.
+
+use keystead_api::{Error, ErrorCode, messages};
+use keystead_state::proto::{self, command, outcome};
+use keystead_state::{CLUSTER_VERSION, Command, Key};
+use keystead_types::{AliasArn, KeyId};
+
+use crate::pipeline::{Call, Failure};
+
+/// What a call may propose.
+pub(crate) struct Operation(command::Operation);
+
+/// Proposes a mutation on behalf of a call and waits until it is applied.
+///
+/// # Errors
+/// [`Failure::Stale`] when the call has to be authorised once more; else the state's refusal.
+pub(crate) async fn result(
+    call: &Call<'_>,
+    operation: impl Into<Operation>,
+) -> Result<outcome::Result, Failure> {
+    let command = Command {
+        request_id: call.idempotency.to_vec(),
+        time_ms: 0,
+        principal: call.principal.to_string(),
+        access_key_id: call.access_key_id.to_string(),
+        authorised_at: call.view.applied(),
+        version: CLUSTER_VERSION,
+        operation: Some(operation.into().0),
+    };
+    let applied = call.region.propose(command).await?;
+    call.note_index(applied.index);
+    match applied.outcome.result {
+        Some(outcome::Result::Stale(_)) => Err(Failure::Stale),
+        Some(outcome::Result::Rejected(rejected)) => Err(rejection(call, rejected.reason()).into()),
+        Some(result) => Ok(result),
+        None => Err(messages::internal().into()),
+    }
+}
+
+/// The same, for commands that have nothing to tell.
+pub(crate) async fn done(call: &Call<'_>, operation: impl Into<Operation>) -> Result<(), Failure> {
+    result(call, operation).await.map(|_| ())
+}
+
+/// A key as a command names it.
+pub(crate) fn key_ref(key: &Key) -> Option<proto::KeyRef> {
+    id_ref(key.id)
+}
+
+/// A key id as a command names it.
+pub(crate) fn id_ref(id: KeyId) -> Option<proto::KeyRef> {
+    Some(proto::KeyRef { id: id.bytes().to_vec(), multi_region: id.multi_region() })
+}
+
+/// The key id that an outcome names.
+pub(crate) fn ref_id(key: Option<&proto::KeyRef>) -> Option<KeyId> {
+    let key = key?;
+    Some(KeyId::new(key.id.as_slice().try_into().ok()?, key.multi_region))
+}
+
+/// The error that a caller gets when the state says no.
+fn rejection(call: &Call<'_>, reason: proto::Reason) -> Error {
+    use proto::Reason;
+    let key = || call.last_key().map(|key| call.key_arn(key));
+    let about_key = |error: fn(&keystead_types::KeyArn) -> Error| {
+        key().map_or_else(messages::internal, |arn| error(&arn))
+    };
+    let about_alias = |error: fn(&AliasArn) -> Error| {
+        call.alias_arn().map_or_else(messages::internal, |arn| error(&arn))
+    };
+    match reason {
+        Reason::KeyNotFound => about_key(|arn| messages::key_not_found(arn)),
+        Reason::KeyPendingDeletion => about_key(|arn| messages::pending_deletion(arn)),
+        Reason::KeyNotPendingDeletion => about_key(|arn| messages::not_pending_deletion(arn)),
+        Reason::KeyPendingImport => about_key(|arn| messages::pending_import(arn)),
+        Reason::AliasExists => about_alias(|arn| messages::alias_exists(arn)),
+        Reason::AliasNotFound => about_alias(|arn| messages::alias_not_found(arn)),
+        Reason::AliasLimit => {
+            let text = "A key cannot have more than 50 aliases.";
+            Error::new(ErrorCode::LimitExceededException, text)
+        }
+        Reason::AliasTargetMismatch => {
+            let text = "The current and new KMS keys must be the same type (both symmetric, both \
+                        asymmetric or both HMAC) and have the same key usage.";
+            Error::new(ErrorCode::ValidationException, text)
+        }
+        Reason::TagLimit => messages::tags_too_many(),
+        Reason::Unspecified
+        | Reason::AlreadyInitialised
+        | Reason::NotInitialised
+        | Reason::AccountExists
+        | Reason::AccountNotFound
+        | Reason::AccessKeyExists
+        | Reason::KeyExists
+        | Reason::Malformed => messages::internal(),
+    }
+}
+
+/// A command's operation, from each of the messages that can be one.
+macro_rules! operations {
+    ($($name:ident),+ $(,)?) => {
+        $(impl From<proto::$name> for Operation {
+            fn from(message: proto::$name) -> Self {
+                Self(command::Operation::$name(message))
+            }
+        })+
+    };
+}
+
+operations!(
+    CreateKey,
+    EnableKey,
+    DisableKey,
+    UpdateKeyDescription,
+    ScheduleKeyDeletion,
+    CancelKeyDeletion,
+    CreateAlias,
+    UpdateAlias,
+    DeleteAlias,
+    TagKey,
+    UntagKey,
+);

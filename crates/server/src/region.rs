@@ -1,0 +1,285 @@
+//! One Region: its node, its keys' material, its signing keys. A process may serve several; they
+//! share nothing.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use keystead_api::{Error, ErrorCode, messages};
+use keystead_crypto::cache::MaterialCache;
+use keystead_crypto::keyring::{Keyring, Purpose};
+use keystead_crypto::material::{KeyMaterial, MaterialBinding};
+use keystead_crypto::random;
+use keystead_raft::{Node, ProposeError, Unavailable};
+use keystead_state::proto::{self, command};
+use keystead_state::{CLUSTER_VERSION, Command, Credential, Key, Material, Outcome, View};
+use keystead_types::{AccountId, KeyId, KeySpec, KeyUsage, Origin, Region};
+use quick_cache::sync::Cache;
+use zeroize::Zeroizing;
+
+use crate::authenticate::unreadable;
+use crate::clock::ProposedTime;
+use crate::sigv4::SigningKey;
+use crate::throttle::Throttle;
+
+/// Unwrapped materials kept at most.
+const CACHED_MATERIALS: usize = 10_000;
+/// Signing keys kept at most; one per access key, day and service.
+const CACHED_SIGNING_KEYS: usize = 10_000;
+/// Keys deleted by one command at most.
+const DELETE_AT_ONCE: usize = 100;
+/// How often due work is looked for, and the longest an idle clock stands still.
+const DUE_INTERVAL: Duration = Duration::from_secs(1);
+const IDLE_TICK: Duration = Duration::from_secs(60);
+
+/// A served Region.
+pub struct RegionServer {
+    name: Region,
+    node: Node,
+    keyring: Arc<Keyring>,
+    materials: MaterialCache,
+    signing_keys: Cache<SigningKeyId, Arc<SigningKey>>,
+    time: ProposedTime,
+    pub(crate) throttle: Throttle,
+}
+
+/// What a signing key depends on. The version changes with the secret.
+type SigningKeyId = (Box<str>, u64, Box<str>, Box<str>, Box<str>);
+
+/// A command that was applied.
+pub(crate) struct Applied {
+    pub(crate) outcome: Outcome,
+    pub(crate) index: u64,
+}
+
+impl RegionServer {
+    /// A Region on a started node, with the keyring of its root key.
+    pub fn new(name: Region, node: Node, keyring: Arc<Keyring>) -> Self {
+        Self {
+            name,
+            node,
+            keyring,
+            materials: MaterialCache::new(CACHED_MATERIALS),
+            signing_keys: Cache::new(CACHED_SIGNING_KEYS),
+            time: ProposedTime::default(),
+            throttle: Throttle::new(),
+        }
+    }
+
+    /// The Region's name.
+    pub fn name(&self) -> &Region {
+        &self.name
+    }
+
+    pub(crate) fn keyring(&self) -> &Keyring {
+        &self.keyring
+    }
+
+    /// Its node.
+    pub fn node(&self) -> &Node {
+        &self.node
+    }
+
+    /// The newest View of this node; confirmed by nobody.
+    pub fn view(&self) -> Arc<View> {
+        self.node.view()
+    }
+
+    /// A View that includes everything acknowledged before this call.
+    pub(crate) async fn barrier(&self, deadline: Instant) -> Result<Arc<View>, Error> {
+        self.node.barrier(deadline.into()).await.map_err(|error| unavailable(&error))
+    }
+
+    /// Proposes a command at the present time and waits until it is applied.
+    pub(crate) async fn propose(&self, mut command: Command) -> Result<Applied, Error> {
+        command.time_ms = self.time.next(self.view().clock()).0;
+        match self.node.propose(command).await {
+            Ok((outcome, index)) => Ok(Applied { outcome, index }),
+            Err(ProposeError::DiskFull) => {
+                let text = "This node is short of disk space and takes no changes.";
+                Err(Error::new(ErrorCode::KMSInternalException, text))
+            }
+            Err(error) => {
+                tracing::warn!(%error, region = %self.name, "a command was not acknowledged");
+                Err(Error::new(ErrorCode::KMSInternalException, error.to_string()))
+            }
+        }
+    }
+
+    /// Proposes a command of the system's own.
+    pub(crate) async fn propose_system(
+        &self,
+        operation: command::Operation,
+    ) -> Result<Applied, Error> {
+        self.propose(Command {
+            principal: "system".into(),
+            authorised_at: u64::MAX,
+            version: CLUSTER_VERSION,
+            operation: Some(operation),
+            ..Command::default()
+        })
+        .await
+    }
+
+    /// The unwrapped material of a key, from the cache or by its wrap. That it is in the cache
+    /// says nothing about whether it may be used: the View does.
+    pub(crate) fn material(
+        &self,
+        view: &View,
+        key: &Key,
+        material: &Material,
+    ) -> Result<Arc<KeyMaterial>, Error> {
+        let binding = binding(key.account, key.id, material, key.spec, key.usage);
+        let unwrap = || {
+            self.load_domain_keys(view)?;
+            self.keyring
+                .unwrap_material(&binding, &material.wrapped)
+                .map_err(|_| unreadable("key material"))
+        };
+        self.materials.get_or_insert_with(key.id, material.id, unwrap)
+    }
+
+    /// New material for a key, wrapped under the current domain key.
+    pub(crate) fn new_material(
+        &self,
+        view: &View,
+        account: AccountId,
+        id: KeyId,
+        spec: KeySpec,
+        usage: KeyUsage,
+    ) -> Result<proto::MaterialRecord, Error> {
+        let material = KeyMaterial::generate(spec).map_err(|_| messages::internal())?;
+        self.wrap_material(view, account, id, spec, usage, &material)
+    }
+
+    /// Material that is given, wrapped under the current domain key.
+    pub(crate) fn wrap_material(
+        &self,
+        view: &View,
+        account: AccountId,
+        id: KeyId,
+        spec: KeySpec,
+        usage: KeyUsage,
+        material: &KeyMaterial,
+    ) -> Result<proto::MaterialRecord, Error> {
+        self.load_domain_keys(view)?;
+        let material_id = material.id(&id, spec).map_err(|_| messages::internal())?;
+        let origin = Origin::AwsKms;
+        let binding = MaterialBinding { account, key_id: id, material_id, spec, usage, origin };
+        Ok(proto::MaterialRecord {
+            id: material_id.bytes().to_vec(),
+            wrapped: self
+                .keyring
+                .wrap_material(&binding, material)
+                .map_err(|_| messages::internal())?,
+            origin: origin.code().into(),
+            state: proto::MaterialState::Current.into(),
+            ..Default::default()
+        })
+    }
+
+    /// The secret of an access key.
+    pub(crate) fn secret(&self, credential: &Credential) -> Result<Zeroizing<Vec<u8>>, Error> {
+        self.keyring
+            .open_value(
+                Purpose::Credential,
+                credential.id.as_str().as_bytes(),
+                &credential.sealed_secret,
+            )
+            .map_err(|_| unreadable("an access key's secret"))
+    }
+
+    /// A secret, sealed for an access key.
+    pub(crate) fn seal_secret(&self, access_key_id: &str, secret: &str) -> Result<Vec<u8>, Error> {
+        self.keyring
+            .seal_value(Purpose::Credential, access_key_id.as_bytes(), secret.as_bytes())
+            .map_err(|_| messages::internal())
+    }
+
+    /// The signing key of an access key for one day, Region and service.
+    pub(crate) fn signing_key(
+        &self,
+        credential: &Credential,
+        date: &str,
+        region: &str,
+        service: &str,
+    ) -> Result<Arc<SigningKey>, Error> {
+        let id: SigningKeyId = (
+            credential.id.as_str().into(),
+            credential.version,
+            date.into(),
+            region.into(),
+            service.into(),
+        );
+        self.signing_keys.get_or_insert_with(&id, || {
+            let secret = self.secret(credential)?;
+            let secret = std::str::from_utf8(&secret).map_err(|_| messages::internal())?;
+            Ok(Arc::new(SigningKey::derive(secret, date, region, service)))
+        })
+    }
+
+    /// Sixteen random bytes, for an identifier.
+    pub(crate) fn entropy(&self) -> Result<[u8; 16], Error> {
+        random::bytes().map_err(|_| messages::internal())
+    }
+
+    /// Carries out what falls due, for ever: deletes keys whose window has ended, and moves an
+    /// idle clock.
+    pub async fn run_due_work(&self) {
+        let mut interval = tokio::time::interval(DUE_INTERVAL);
+        interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut last_tick = Instant::now();
+        loop {
+            interval.tick().await;
+            let view = self.view();
+            if !view.is_initialised() {
+                continue;
+            }
+            let now = self.time.next(view.clock());
+            let keys: Vec<_> = view
+                .keys_due(now)
+                .take(DELETE_AT_ONCE)
+                .filter_map(crate::propose::id_ref)
+                .collect();
+            let operation = if !keys.is_empty() {
+                command::Operation::DeleteDueKeys(proto::DeleteDueKeys { keys })
+            } else if last_tick.elapsed() >= IDLE_TICK {
+                command::Operation::Tick(proto::Tick {})
+            } else {
+                continue;
+            };
+            last_tick = Instant::now();
+            if let Err(error) = self.propose_system(operation).await {
+                tracing::warn!(%error, region = %self.name, "due work was not carried out");
+            }
+        }
+    }
+
+    /// Makes the domain keys of a View usable here, unless they are already.
+    fn load_domain_keys(&self, view: &View) -> Result<(), Error> {
+        let newest = view.domain_keys().map(|key| key.epoch).max();
+        if self.keyring.current_epoch() >= newest {
+            return Ok(());
+        }
+        for key in view.domain_keys() {
+            self.keyring
+                .add_domain_key(key.epoch, &key.wrapped)
+                .map_err(|_| unreadable("a domain key"))?;
+        }
+        Ok(())
+    }
+}
+
+fn binding(
+    account: AccountId,
+    key_id: KeyId,
+    material: &Material,
+    spec: KeySpec,
+    usage: KeyUsage,
+) -> MaterialBinding {
+    let (material_id, origin) = (material.id, material.origin);
+    MaterialBinding { account, key_id, material_id, spec, usage, origin }
+}
+
+fn unavailable(error: &Unavailable) -> Error {
+    Error::new(ErrorCode::KMSInternalException, error.to_string())
+}
