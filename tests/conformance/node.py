@@ -1,0 +1,218 @@
+"""A Keystead node in a process of its own, and requests to it that are signed by hand."""
+
+import json
+import os
+import pathlib
+import re
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from dataclasses import dataclass, field
+
+import boto3
+import botocore.auth
+import botocore.awsrequest
+import botocore.config
+import botocore.credentials
+import pytest
+import urllib3
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+REGION, OTHER_REGION = "us-east-1", "eu-west-1"
+ACCOUNT, OTHER_ACCOUNT = "000000000000", "111122223333"
+CREDENTIALS = {ACCOUNT: ("test", "test"), OTHER_ACCOUNT: ("other", "other-secret")}
+EXPORT = re.compile(r"^export ([A-Z][A-Z0-9_]*)='([^']*)'$")
+ENDPOINTS = {f"AWS_ENDPOINT_URL_{name}" for name in ("KMS", "STS", "IAM", "CLOUDTRAIL")}
+EXPORTED = ENDPOINTS | {
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_REGION",
+    "AWS_DEFAULT_REGION",
+}
+START_SECONDS = 60
+
+
+def binary():
+    """The program under test."""
+    target = os.environ.get("CARGO_TARGET_DIR", str(ROOT / "target"))
+    path = pathlib.Path(os.environ.get("KEYSTEAD_BIN", f"{target}/debug/keystead"))
+    if not path.is_file():
+        pytest.exit(f"{path} is not there: build it, or name another one in KEYSTEAD_BIN", 2)
+    return path
+
+
+def features():
+    """What the program says that it was built with, e.g. {"test-clock"}."""
+    said = subprocess.run([binary(), "--version"], check=True, capture_output=True, text=True)
+    return set(re.findall(r"\+([\w-]+)", said.stdout))
+
+
+def clean_environment(**more):
+    """This process's environment without anything that an AWS client would read."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    nowhere = {
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+    return kept | nowhere | more
+
+
+@dataclass
+class Reply:
+    """One HTTP reply, with its body decoded from JSON (None when it has none)."""
+
+    status: int
+    headers: dict
+    text: str
+
+    @property
+    def body(self):
+        return json.loads(self.text) if self.text else None
+
+    @property
+    def code(self):
+        """The error's code, without the namespace that some services put before it."""
+        return self.body["__type"].rpartition("#")[2]
+
+    @property
+    def message(self):
+        body = self.body
+        return body.get("message", body.get("Message"))
+
+
+@dataclass
+class Node:
+    """One `keystead dev`; `exports` is what it prints for a shell to take over."""
+
+    arguments: list
+    environment: dict = field(default_factory=dict)
+    exports: dict = field(default_factory=dict)
+    endpoint_line: str = ""
+
+    def start(self):
+        """Starts the process, or starts it again, and returns when it serves."""
+        self.exports.clear()
+        self.endpoint_line = ""
+        self.log = tempfile.NamedTemporaryFile("w+", prefix="keystead-", suffix=".log")
+        self.printed = tempfile.NamedTemporaryFile("w+", prefix="keystead-", suffix=".out")
+        command = [binary(), "dev", "--listen", "127.0.0.1:0", *map(str, self.arguments)]
+        self.process = subprocess.Popen(
+            command,
+            env=clean_environment(**self.environment),
+            cwd=tempfile.gettempdir(),
+            stdout=self.printed,
+            stderr=self.log,
+        )
+        deadline = time.monotonic() + START_SECONDS
+        while not self._serves():
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                self.process.kill()
+                raise RuntimeError(f"the node does not serve:\n{self.output()}")
+            time.sleep(0.02)
+        return self
+
+    def _serves(self):
+        for line in pathlib.Path(self.printed.name).read_text().splitlines():
+            if match := EXPORT.match(line.strip()):
+                self.exports[match[1]] = match[2]
+            if "--endpoint-url" in line:
+                self.endpoint_line = line.strip()
+        if not EXPORTED <= self.exports.keys() or not self.endpoint_line:
+            return False
+        try:
+            socket.create_connection((self.host, self.port), 1).close()
+        except OSError:
+            return False
+        return True
+
+    def stop(self):
+        """Ends the process the polite way and returns its exit status."""
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            return self.process.wait(30)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            raise
+
+    def output(self):
+        """What the node wrote to standard error, its audit trail among it."""
+        self.log.flush()
+        return pathlib.Path(self.log.name).read_text()
+
+    @property
+    def endpoint(self):
+        return self.exports["AWS_ENDPOINT_URL_KMS"]
+
+    @property
+    def host(self):
+        return urllib3.util.parse_url(self.endpoint).host
+
+    @property
+    def port(self):
+        return urllib3.util.parse_url(self.endpoint).port
+
+    def shell(self, **more):
+        """The environment of a shell into which the exports were pasted."""
+        return clean_environment(**(self.exports | more))
+
+    def client(self, service="kms", region=REGION, account=ACCOUNT, **config):
+        """A boto3 client that neither retries nor checks its parameters."""
+        key, secret = CREDENTIALS[account]
+        settings = {"retries": {"total_max_attempts": 1}, "parameter_validation": False}
+        return boto3.session.Session().client(
+            service,
+            region_name=region,
+            endpoint_url=self.endpoint,
+            aws_access_key_id=key,
+            aws_secret_access_key=secret,
+            config=botocore.config.Config(**(settings | config)),
+        )
+
+    def sign(self, target, body=b"{}", **how):
+        """A signed request, not yet sent. See `signed`."""
+        return signed(self.endpoint, target, body, **how)
+
+    def send(self, request):
+        """Sends a signed request exactly as it is."""
+        pool = urllib3.HTTPConnectionPool(self.host, self.port, retries=False, timeout=30)
+        with pool:
+            reply = pool.request(
+                request.method,
+                request.url.removeprefix(self.endpoint.rstrip("/")) or "/",
+                body=request.body,
+                headers=dict(request.headers.items()),
+            )
+        return Reply(reply.status, reply.headers, reply.data.decode())
+
+    def call(self, operation, body=b"{}", **how):
+        """Signs and sends one request; `body` is bytes, or an object to be sent as JSON."""
+        if not isinstance(body, bytes):
+            body = json.dumps(body).encode()
+        return self.send(self.sign(f"TrentService.{operation}", body, **how))
+
+
+def signed(
+    endpoint,
+    target,
+    body,
+    *,
+    access_key=CREDENTIALS[ACCOUNT][0],
+    secret=CREDENTIALS[ACCOUNT][1],
+    region=REGION,
+    service="kms",
+    headers=None,
+    signer=botocore.auth.SigV4Auth,
+):
+    """A request to `target` (None: without that header), signed by botocore."""
+    request = botocore.awsrequest.AWSRequest("POST", endpoint + "/", data=body)
+    request.headers["Content-Type"] = "application/x-amz-json-1.1"
+    if target is not None:
+        request.headers["X-Amz-Target"] = target
+    for name, value in (headers or {}).items():
+        request.headers[name] = value
+    credentials = botocore.credentials.Credentials(access_key, secret)
+    signer(credentials, service, region).add_auth(request)
+    return request.prepare()

@@ -1,0 +1,242 @@
+"""The same operations over gRPC, by a client generated from the published protos."""
+
+import importlib
+import pathlib
+import sys
+
+import grpc
+import grpc_tools
+import pytest
+from expect import ABSENT_ID, UUID, missing, no_such_key
+from google.protobuf import descriptor_pool, message_factory
+from google.rpc import error_details_pb2
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2
+from grpc_status import rpc_status
+from grpc_tools import protoc
+from node import ROOT
+
+PACKAGE = "keystead.kms.v1"
+SERVICE = f"{PACKAGE}.KeyManagementService"
+BEARER = (("authorization", "Bearer test:test"),)
+
+
+class Client:
+    """The generated stub, called by operation name with the request's members."""
+
+    def __init__(self, channel, stub, metadata=BEARER):
+        self.channel, self.stub, self.metadata = channel, stub, metadata
+
+    def call(self, operation, metadata=None, **members):
+        request = message(f"{operation}Request")(**members)
+        sent = self.metadata if metadata is None else metadata
+        return getattr(self.stub, operation)(request, metadata=sent, timeout=30)
+
+
+def message(name):
+    pool = descriptor_pool.Default()
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{PACKAGE}.{name}"))
+
+
+@pytest.fixture(scope="module")
+def generated(tmp_path_factory):
+    """The folder of the code that protoc makes of the protos; on the module path meanwhile."""
+    out, proto = tmp_path_factory.mktemp("generated"), ROOT / "proto"
+    folders = ("keystead/kms/v1", "keystead/options")
+    files = [file for folder in folders for file in sorted((proto / folder).glob("*.proto"))]
+    well_known = pathlib.Path(grpc_tools.__file__).parent / "_proto"
+    arguments = [f"-I{proto}", f"-I{well_known}", f"--python_out={out}", f"--grpc_python_out={out}"]
+    assert protoc.main(["protoc", *arguments, *map(str, files)]) == 0
+    sys.path.insert(0, str(out))
+    yield out
+    sys.path.remove(str(out))
+
+
+@pytest.fixture(scope="module")
+def channel(node):
+    with grpc.insecure_channel(f"{node.host}:{node.port}") as channel:
+        yield channel
+
+
+@pytest.fixture(scope="module")
+def client(generated, channel):
+    service = importlib.import_module(f"{PACKAGE}.service_pb2_grpc")
+    return Client(channel, service.KeyManagementServiceStub(channel))
+
+
+@pytest.fixture
+def own_key(client):
+    return client.call("CreateKey", description="over gRPC").key_metadata
+
+
+def refusal(client, operation, metadata=None, **members):
+    """The refused call, and the ErrorInfo that it carries."""
+    with pytest.raises(grpc.RpcError) as caught:
+        client.call(operation, metadata, **members)
+    [info] = [
+        unpacked
+        for detail in rpc_status.from_call(caught.value).details
+        if detail.Unpack(unpacked := error_details_pb2.ErrorInfo())
+    ]
+    assert info.domain == "keystead"
+    return caught.value, info
+
+
+class TestStory:
+    def test_create_and_describe(self, client, own_key):
+        assert UUID.fullmatch(own_key.key_id)
+        assert own_key.arn == f"arn:aws:kms:us-east-1:000000000000:key/{own_key.key_id}"
+        assert own_key.enabled and own_key.description == "over gRPC"
+        described = client.call("DescribeKey", key_id=own_key.arn).key_metadata
+        assert described == own_key
+
+    def test_encrypt_and_decrypt(self, client, own_key):
+        context = {"a": "1", "b": "2"}
+        sealed = client.call(
+            "Encrypt", key_id=own_key.key_id, plaintext=b"secret", encryption_context=context
+        )
+        assert sealed.key_id == own_key.arn
+        opened = client.call(
+            "Decrypt", ciphertext_blob=sealed.ciphertext_blob, encryption_context=context
+        )
+        assert (opened.plaintext, opened.key_id) == (b"secret", own_key.arn)
+
+    def test_both_wires_are_one_service(self, client, kms, own_key):
+        blob = kms.encrypt(KeyId=own_key.key_id, Plaintext=b"from JSON")["CiphertextBlob"]
+        assert client.call("Decrypt", ciphertext_blob=blob).plaintext == b"from JSON"
+        blob = client.call("Encrypt", key_id=own_key.key_id, plaintext=b"from gRPC")
+        opened = kms.decrypt(CiphertextBlob=blob.ciphertext_blob)
+        assert opened["Plaintext"] == b"from gRPC"
+
+    def test_pages_of_keys(self, client, own_key):
+        found, marker = [], None
+        while True:
+            more = {} if marker is None else {"marker": marker}
+            page = client.call("ListKeys", limit=3, **more)
+            assert len(page.keys) <= 3
+            found += [entry.key_id for entry in page.keys]
+            if not page.truncated:
+                break
+            marker = page.next_marker
+        assert own_key.key_id in found
+        assert len(found) == len(set(found))
+
+    def test_states(self, client, own_key):
+        sealed = client.call("Encrypt", key_id=own_key.key_id, plaintext=b"x")
+        client.call("DisableKey", key_id=own_key.key_id)
+        error, info = refusal(client, "Decrypt", ciphertext_blob=sealed.ciphertext_blob)
+        assert info.reason == "DisabledException"
+        assert error.details() == f"{own_key.arn} is disabled."
+        client.call("EnableKey", key_id=own_key.key_id)
+        assert client.call("Decrypt", ciphertext_blob=sealed.ciphertext_blob).plaintext == b"x"
+
+    def test_data_key(self, client, own_key):
+        made = client.call("GenerateDataKey", key_id=own_key.key_id, number_of_bytes=32)
+        opened = client.call("Decrypt", ciphertext_blob=made.ciphertext_blob)
+        assert opened.plaintext == made.plaintext and len(made.plaintext) == 32
+
+    def test_request_id_and_index(self, client):
+        request = message("ListKeysRequest")()
+        _, call = client.stub.ListKeys.with_call(request, metadata=BEARER, timeout=30)
+        sent = dict([*call.initial_metadata(), *call.trailing_metadata()])
+        assert UUID.fullmatch(sent["x-amzn-requestid"])
+        assert int(sent["x-keystead-index"]) >= 0
+
+
+class TestErrors:
+    def test_absent_key(self, client):
+        error, info = refusal(client, "DescribeKey", key_id=ABSENT_ID)
+        assert error.code() == grpc.StatusCode.NOT_FOUND
+        assert info.reason == "NotFoundException"
+        assert error.details() == no_such_key(ABSENT_ID)
+        assert UUID.fullmatch(info.metadata["request_id"])
+
+    def test_validation(self, client):
+        error, info = refusal(client, "Encrypt", plaintext=b"x")
+        assert error.code() == grpc.StatusCode.INVALID_ARGUMENT
+        assert (info.reason, error.details()) == ("ValidationException", missing("keyId"))
+
+    @pytest.mark.parametrize("length", [0, 4097])
+    def test_plaintext_length(self, client, own_key, length):
+        _, info = refusal(client, "Encrypt", key_id=own_key.key_id, plaintext=b"x" * length)
+        assert info.reason == "ValidationException"
+
+    def test_unknown_enum_number(self, client, own_key):
+        _, info = refusal(client, "GenerateDataKey", key_id=own_key.key_id, key_spec=99)
+        assert info.reason == "ValidationException"
+
+    def test_wrong_context(self, client, own_key):
+        sealed = client.call(
+            "Encrypt", key_id=own_key.key_id, plaintext=b"x", encryption_context={"a": "1"}
+        )
+        error, info = refusal(client, "Decrypt", ciphertext_blob=sealed.ciphertext_blob)
+        assert (info.reason, error.details()) == ("InvalidCiphertextException", "")
+
+    def test_changed_byte(self, client, own_key):
+        blob = client.call("Encrypt", key_id=own_key.key_id, plaintext=b"x").ciphertext_blob
+        damaged = blob[:-1] + bytes([blob[-1] ^ 1])
+        _, info = refusal(client, "Decrypt", ciphertext_blob=damaged)
+        assert info.reason == "InvalidCiphertextException"
+
+    def test_not_built_yet(self, client):
+        error, info = refusal(client, "GetPublicKey", key_id=ABSENT_ID)
+        assert info.reason == "UnsupportedOperationException"
+        assert "GetPublicKey" in error.details()
+
+    def test_no_such_operation(self, channel):
+        method = channel.unary_unary(f"/{SERVICE}/Nothing")
+        with pytest.raises(grpc.RpcError) as caught:
+            method(b"", metadata=BEARER, timeout=30)
+        assert caught.value.code() == grpc.StatusCode.UNIMPLEMENTED
+
+    def test_not_a_message(self, channel):
+        method = channel.unary_unary(f"/{SERVICE}/DescribeKey")
+        with pytest.raises(grpc.RpcError) as caught:
+            method(b"\xff\xff\xff", metadata=BEARER, timeout=30)
+        assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+
+
+class TestTokens:
+    @pytest.mark.parametrize(
+        "metadata",
+        [
+            (),
+            (("authorization", "Bearer test"),),
+            (("authorization", "Bearer test:wrong"),),
+            (("authorization", "Bearer nobody:test"),),
+            (("authorization", "Basic dGVzdDp0ZXN0"),),
+            (("authorization", "test:test"),),
+        ],
+        ids=lambda metadata: metadata[0][1] if metadata else "none",
+    )
+    def test_refused(self, client, metadata):
+        error, _ = refusal(client, "ListKeys", metadata)
+        assert error.code() == grpc.StatusCode.UNAUTHENTICATED
+
+    def test_another_account(self, client, own_key):
+        other = (("authorization", "Bearer other:other-secret"),)
+        error, info = refusal(client, "DescribeKey", other, key_id=own_key.arn)
+        assert error.code() == grpc.StatusCode.PERMISSION_DENIED
+        assert info.reason == "AccessDeniedException"
+
+
+class TestServices:
+    def test_health(self, channel):
+        stub = health_pb2_grpc.HealthStub(channel)
+        reply = stub.Check(health_pb2.HealthCheckRequest(), timeout=30)
+        assert reply.status == health_pb2.HealthCheckResponse.SERVING
+
+    def test_reflection(self, channel):
+        # Version 1 has the messages of its predecessor, under another service name.
+        method = channel.stream_stream(
+            "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+            request_serializer=reflection_pb2.ServerReflectionRequest.SerializeToString,
+            response_deserializer=reflection_pb2.ServerReflectionResponse.FromString,
+        )
+        requests = [
+            reflection_pb2.ServerReflectionRequest(list_services=""),
+            reflection_pb2.ServerReflectionRequest(file_containing_symbol=SERVICE),
+        ]
+        listed, described = method(iter(requests), timeout=30)
+        assert SERVICE in {service.name for service in listed.list_services_response.service}
+        assert described.file_descriptor_response.file_descriptor_proto
