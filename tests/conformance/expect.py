@@ -45,8 +45,8 @@ def violation(member, constraint, value=None):
 
 
 def missing(member):
-    """The violation of a member that must be there."""
-    return violation(member, "not be null", "null")
+    """The text when one member is not there that must be."""
+    return violations(violation(member, "not be null", "null"))
 
 
 def key_arn(key_id, region="us-east-1", account="000000000000"):

@@ -106,6 +106,8 @@ def broken_members():
     for operation in VALID:
         for name, shape in OPERATIONS[operation]["members"].items():
             for path, value, constraint in broken(lower_camel(name), shape):
+                if value == []:
+                    continue  # An empty list is the same as none, as it is on the gRPC wire.
                 about = constraint.partition(":")[0].replace(" ", "_")
                 label = f"{operation}-{path}-{about}"
                 yield pytest.param(operation, name, path, value, constraint, id=label)

@@ -83,6 +83,11 @@ pub fn alias_prefix() -> Error {
     Error::new(ErrorCode::ValidationException, text)
 }
 
+/// A name that no alias can have.
+pub fn invalid_alias_name(name: impl Display) -> Error {
+    Error::new(ErrorCode::InvalidAliasNameException, format!("Invalid alias name '{name}'"))
+}
+
 /// A name that only AWS's own aliases have.
 pub fn alias_reserved() -> Error {
     let text = "The prefix \"alias/aws/\" is reserved.";

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
+use keystead_server::admin::AdminSocket;
 use keystead_server::boot::{self, NewAccount, Place};
 use keystead_server::process::{FileSeal, MemorySeal, Seal};
 use keystead_server::{AuditTrail, Front, FrontOptions, Listener, MinFree, RegionServer};
@@ -66,6 +67,10 @@ pub async fn run(arguments: DevArguments) -> Result<()> {
         }
         seed.plant(&region).await?;
         regions.push(Arc::new(region));
+    }
+    if !arguments.ephemeral {
+        let admin = AdminSocket::bind(&arguments.data_dir.join(AdminSocket::NAME)).await?;
+        tokio::spawn(admin.serve(regions.clone(), std::future::pending()));
     }
     let listener = Listener::bind(arguments.listen, None).await?;
     let (operations, operations_address) =

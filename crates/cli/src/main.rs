@@ -9,6 +9,7 @@ mod output;
 mod seed;
 mod serve;
 mod server;
+mod status;
 
 use std::process::ExitCode;
 
@@ -45,6 +46,8 @@ enum Command {
     /// Make and manage a cluster.
     #[command(subcommand)]
     Cluster(server::ClusterCommand),
+    /// Show how a node on this machine is.
+    Status(status::StatusArguments),
     /// Create, list, describe and use keys.
     Key(key::KeyArguments),
 }
@@ -69,6 +72,7 @@ fn main() -> ExitCode {
             Command::Server(arguments) => server::run(arguments).await,
             Command::Config(command) => server::config(command),
             Command::Cluster(command) => server::cluster(command).await,
+            Command::Status(arguments) => status::run(arguments).await,
             Command::Key(arguments) => key::run(arguments).await,
         }
     });

@@ -7,6 +7,7 @@ use anyhow::{Context, Result, bail};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use clap::{Args, Subcommand};
+use keystead_server::admin::AdminSocket;
 use keystead_server::boot::{self, NewAccount, Place};
 use keystead_server::process::{FileSeal, random};
 use keystead_server::tls::TlsIdentity;
@@ -57,9 +58,12 @@ pub async fn run(arguments: ConfigArguments) -> Result<()> {
     let audit = AuditTrail::file(&config.audit)
         .with_context(|| format!("open the audit trail {}", config.audit.display()))?;
     let tls = config.tls.as_ref().map(|(chain, key)| TlsIdentity::load(chain, key)).transpose()?;
+    let admin = AdminSocket::bind(&config.data_dir.join(AdminSocket::NAME)).await?;
     let listener = Listener::bind(config.clients, tls).await?;
     let (operations, operations_address) =
         serve::operations(config.operations, false, vec![region.clone()]).await?;
+    // It answers as long as the process lives: how a node stops is of interest too.
+    tokio::spawn(admin.serve(vec![region.clone()], std::future::pending()));
     tracing::info!(
         region = %config.region,
         clients = %listener.address(),

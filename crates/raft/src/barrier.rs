@@ -15,6 +15,8 @@ use std::time::Duration;
 use keystead_state::View;
 use openraft::async_runtime::WatchReceiver;
 use openraft::errors::RaftError;
+use openraft::metrics::RaftServerMetrics;
+use openraft::type_config::alias::WatchReceiverOf;
 use openraft::{LinearizerOption, Raft};
 use tokio::sync::{Notify, oneshot};
 use tokio::time::{Instant, timeout_at};
@@ -92,64 +94,28 @@ impl Barrier {
     }
 }
 
-/// Runs one round after the other.
-pub(crate) struct Rounds {
-    pub(crate) barrier: Arc<Barrier>,
-    pub(crate) raft: Raft<TypeConfig, Machine>,
-    pub(crate) published: Arc<Published>,
-    pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) leaderless_since: Option<Instant>,
+/// Confirms a View: the inside of a round.
+#[async_trait::async_trait]
+pub(crate) trait Confirm: Send + Sync + 'static {
+    /// A View that includes everything acknowledged before this call.
+    async fn confirm(&self, latest: Instant) -> Result<Arc<View>, Unavailable>;
+
+    /// Ends when whether there is a leader may have changed; the answer is what is known.
+    /// `None`: the node has stopped.
+    async fn leader_changed(&mut self) -> Option<bool>;
 }
 
-impl Rounds {
-    pub(crate) async fn run(mut self) {
-        let mut servers = self.raft.server_metrics();
-        loop {
-            tokio::select! {
-                biased;
-                () = self.barrier.arrived.notified() => self.serve().await,
-                changed = servers.changed() => {
-                    if changed.is_err() {
-                        return self.barrier.close();
-                    }
-                    let leader = servers.borrow_and_update().current_leader;
-                    self.note_leader(leader.is_some());
-                }
-            }
-        }
-    }
+/// Confirms through the leader, which this node must be.
+pub(crate) struct ReadIndex {
+    pub(crate) raft: Raft<TypeConfig, Machine>,
+    pub(crate) servers: WatchReceiverOf<TypeConfig, RaftServerMetrics<TypeConfig>>,
+    pub(crate) published: Arc<Published>,
+    pub(crate) clock: Arc<dyn Clock>,
+}
 
-    /// Rounds until nobody waits any more.
-    async fn serve(&mut self) {
-        let mut joined: Vec<Waiter> = Vec::new();
-        loop {
-            // Whoever is here by now arrived before the attempt that follows.
-            joined.extend(self.barrier.take());
-            let now = self.clock.monotonic();
-            joined.retain(|waiter| waiter.deadline > now && !waiter.answer.is_closed());
-            let Some(latest) = joined.iter().map(|waiter| waiter.deadline).max() else { return };
-            metrics::counter!("keystead_raft_barrier_rounds_total").increment(1);
-            let result = self.attempt(latest).await;
-            match &result {
-                Ok(_) => self.note_leader(true),
-                Err(Unavailable::NoLeader) => self.note_leader(false),
-                Err(_) => {}
-            }
-            match result {
-                Err(Unavailable::NoLeader) if !self.out_of_patience() => {
-                    tokio::time::sleep(RETRY).await;
-                }
-                result => {
-                    for waiter in joined.drain(..) {
-                        // Whoever left in the meantime has its own answer.
-                        let _ = waiter.answer.send(result.clone());
-                    }
-                }
-            }
-        }
-    }
-
-    async fn attempt(&self, latest: Instant) -> Result<Arc<View>, Unavailable> {
+#[async_trait::async_trait]
+impl Confirm for ReadIndex {
+    async fn confirm(&self, latest: Instant) -> Result<Arc<View>, Unavailable> {
         // Zero: only an acknowledgement of something sent after now counts.
         let wait = latest.saturating_duration_since(self.clock.monotonic()).min(PATIENCE);
         let option = LinearizerOption::new(Some(Duration::ZERO), true).with_wait_timeout(wait);
@@ -163,6 +129,65 @@ impl Rounds {
         timeout_at(latest, self.published.at_least(index)).await.map_err(|_| Unavailable::Timeout)
     }
 
+    async fn leader_changed(&mut self) -> Option<bool> {
+        self.servers.changed().await.ok()?;
+        Some(self.servers.borrow_and_update().current_leader.is_some())
+    }
+}
+
+/// Runs one round after the other.
+pub(crate) struct Rounds<C> {
+    barrier: Arc<Barrier>,
+    confirm: C,
+    clock: Arc<dyn Clock>,
+    leaderless_since: Option<Instant>,
+}
+
+impl<C: Confirm> Rounds<C> {
+    pub(crate) fn new(barrier: Arc<Barrier>, confirm: C, clock: Arc<dyn Clock>) -> Self {
+        Self { barrier, confirm, clock, leaderless_since: None }
+    }
+
+    pub(crate) async fn run(mut self) {
+        loop {
+            tokio::select! {
+                biased;
+                () = self.barrier.arrived.notified() => self.serve().await,
+                leader = self.confirm.leader_changed() => match leader {
+                    Some(known) => self.note_leader(known),
+                    None => return self.barrier.close(),
+                }
+            }
+        }
+    }
+
+    /// Rounds until nobody waits any more.
+    async fn serve(&mut self) {
+        let mut joined: Vec<Waiter> = Vec::new();
+        loop {
+            // Whoever is here by now arrived before the round that follows.
+            joined.extend(self.barrier.take());
+            let now = self.clock.monotonic();
+            joined.retain(|waiter| waiter.deadline > now && !waiter.answer.is_closed());
+            let Some(latest) = joined.iter().map(|waiter| waiter.deadline).max() else { return };
+            metrics::counter!("keystead_raft_barrier_rounds_total").increment(1);
+            let result = self.confirm.confirm(latest).await;
+            match &result {
+                Ok(_) => self.note_leader(true),
+                Err(Unavailable::NoLeader) => self.note_leader(false),
+                Err(_) => {}
+            }
+            if matches!(result, Err(Unavailable::NoLeader)) && !self.out_of_patience() {
+                tokio::time::sleep(RETRY).await;
+                continue;
+            }
+            for waiter in joined.drain(..) {
+                // Whoever left in the meantime has its own answer.
+                let _ = waiter.answer.send(result.clone());
+            }
+        }
+    }
+
     fn note_leader(&mut self, known: bool) {
         if known {
             self.leaderless_since = None;
@@ -174,5 +199,106 @@ impl Rounds {
     fn out_of_patience(&self) -> bool {
         let now = self.clock.monotonic();
         self.leaderless_since.is_some_and(|since| now.saturating_duration_since(since) >= PATIENCE)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+
+    use tokio::sync::mpsc;
+
+    use super::*;
+    use crate::seams::SystemClock;
+
+    type Confirmed = Result<Arc<View>, Unavailable>;
+
+    /// Rounds whose results the test decides one by one.
+    struct Script {
+        began: mpsc::UnboundedSender<oneshot::Sender<Confirmed>>,
+    }
+
+    #[async_trait::async_trait]
+    impl Confirm for Script {
+        async fn confirm(&self, _latest: Instant) -> Confirmed {
+            let (end, ended) = oneshot::channel();
+            self.began.send(end).unwrap();
+            ended.await.unwrap()
+        }
+
+        async fn leader_changed(&mut self) -> Option<bool> {
+            std::future::pending().await
+        }
+    }
+
+    fn start() -> (Arc<Barrier>, mpsc::UnboundedReceiver<oneshot::Sender<Confirmed>>) {
+        let barrier = Arc::new(Barrier::new());
+        let (began, rounds) = mpsc::unbounded_channel();
+        let clock = Arc::new(SystemClock);
+        tokio::spawn(Rounds::new(Arc::clone(&barrier), Script { began }, clock).run());
+        (barrier, rounds)
+    }
+
+    fn pass(barrier: &Arc<Barrier>) -> tokio::task::JoinHandle<Confirmed> {
+        let barrier = Arc::clone(barrier);
+        tokio::spawn(async move { barrier.pass(Instant::now() + Duration::from_secs(60)).await })
+    }
+
+    fn view(index: u64) -> Arc<View> {
+        Arc::new(View::empty().at_index(index))
+    }
+
+    async fn settle() {
+        for _ in 0..50 {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn nobody_joins_a_round_in_flight() {
+        let (barrier, mut rounds) = start();
+        let first = pass(&barrier);
+        let end_first = rounds.recv().await.unwrap();
+        let late: VecDeque<_> = (0..10).map(|_| pass(&barrier)).collect();
+        settle().await;
+        end_first.send(Ok(view(1))).unwrap();
+        assert_eq!(first.await.unwrap().unwrap().applied(), 1);
+        // One further round for all that came during the first.
+        let end_second = rounds.recv().await.unwrap();
+        settle().await;
+        assert!(late.iter().all(|request| !request.is_finished()));
+        end_second.send(Ok(view(2))).unwrap();
+        for request in late {
+            assert_eq!(request.await.unwrap().unwrap().applied(), 2);
+        }
+        assert!(rounds.try_recv().is_err());
+    }
+
+    #[tokio::test]
+    async fn waits_for_a_leader_but_not_for_ever() {
+        let (barrier, mut rounds) = start();
+        let patient = pass(&barrier);
+        rounds.recv().await.unwrap().send(Err(Unavailable::NoLeader)).unwrap();
+        rounds.recv().await.unwrap().send(Ok(view(1))).unwrap();
+        assert!(patient.await.unwrap().is_ok());
+
+        let request = pass(&barrier);
+        let began = Instant::now();
+        while !request.is_finished() {
+            tokio::select! {
+                biased;
+                round = rounds.recv() => {
+                    round.unwrap().send(Err(Unavailable::NoLeader)).unwrap();
+                }
+                () = tokio::time::sleep(Duration::from_millis(50)) => {}
+            }
+        }
+        assert_eq!(request.await.unwrap().unwrap_err(), Unavailable::NoLeader);
+        assert!(began.elapsed() > PATIENCE / 2);
+        // From now on there is no waiting.
+        let (next, began) = (pass(&barrier), Instant::now());
+        rounds.recv().await.unwrap().send(Err(Unavailable::NoLeader)).unwrap();
+        assert_eq!(next.await.unwrap().unwrap_err(), Unavailable::NoLeader);
+        assert!(began.elapsed() < RETRY);
     }
 }

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -17,13 +17,13 @@ use prost::Message;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
-use crate::barrier::{Barrier, Rounds, Unavailable};
+use crate::barrier::{Barrier, ReadIndex, Rounds, Unavailable};
 use crate::blocking::run_blocking;
 use crate::codec::Codec;
 use crate::disk::DiskGuard;
 use crate::health::Health;
 use crate::log::LogStore;
-use crate::machine::{Machine, Published, SnapshotStore};
+use crate::machine::{Ended, Machine, Published, SnapshotStore};
 use crate::network::Network;
 use crate::options::NodeOptions;
 use crate::seams::{Clock, Entropy, Store};
@@ -33,6 +33,9 @@ use crate::types::{Proposal, TypeConfig};
 const RECOVERY_TIMEOUT: Duration = Duration::from_secs(300);
 /// How long the first election may take.
 const INITIALISE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long entries that are being applied may take at the end.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A node that could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -163,6 +166,7 @@ pub struct Node {
     barrier: Arc<Barrier>,
     rounds: JoinHandle<()>,
     stopping: AtomicBool,
+    machine_ended: Mutex<Option<Ended>>,
     propose_timeout: Duration,
 }
 
@@ -182,7 +186,7 @@ impl Node {
         let config = config.map_err(|error| StartError::Timings(error.to_string()))?;
         let snapshots = Arc::new(options.snapshots);
 
-        let machine = Machine::open(
+        let (machine, ended) = Machine::open(
             Arc::clone(&store),
             codec.clone(),
             health.clone(),
@@ -200,13 +204,13 @@ impl Node {
         recover(&raft, format.node_id).await?;
 
         let barrier = Arc::new(Barrier::new());
-        let rounds = Rounds {
-            barrier: Arc::clone(&barrier),
+        let confirm = ReadIndex {
             raft: raft.clone(),
+            servers: raft.server_metrics(),
             published: Arc::clone(&published),
             clock: Arc::clone(&clock),
-            leaderless_since: None,
         };
+        let rounds = Rounds::new(Arc::clone(&barrier), confirm, Arc::clone(&clock));
         Ok(Self {
             node_id: format.node_id,
             address: options.address,
@@ -223,6 +227,7 @@ impl Node {
             barrier,
             rounds: tokio::spawn(rounds.run()),
             stopping: AtomicBool::new(false),
+            machine_ended: Mutex::new(Some(ended)),
             propose_timeout: options.propose_timeout,
         })
     }
@@ -349,6 +354,10 @@ impl Node {
         self.barrier.close();
         self.rounds.abort();
         self.raft.shutdown().await.map_err(|error| io::Error::other(error.to_string()))?;
+        let ended = self.machine_ended.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(ended) = ended {
+            ended.wait(SHUTDOWN_TIMEOUT).await;
+        }
         let (log, store, health) = (self.log.clone(), Arc::clone(&self.store), self.health.clone());
         run_blocking(store.blocks(), move || {
             log.stop();

@@ -52,7 +52,7 @@ impl StoreBuilder<TypeConfig, LogStore, Machine, TempDir> for Builder {
         let log =
             LogStore::open(Arc::clone(&store), health.clone(), Arc::new(SystemClock)).unwrap();
         let machine = Machine::open(store, self.codec.clone(), health, Arc::new(snapshots));
-        Ok((folder, log, machine.await.unwrap()))
+        Ok((folder, log, machine.await.unwrap().0))
     }
 }
 

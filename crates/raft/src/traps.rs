@@ -104,7 +104,8 @@ fn keyring() -> Arc<Keyring> {
 async fn open(store: &Arc<SimStore>, codec: &Codec) -> io::Result<Machine> {
     let store: Arc<dyn Store> = Arc::<SimStore>::clone(store);
     let snapshots = Arc::new(SnapshotStore::in_memory());
-    Machine::open(store, codec.clone(), Health::new(), snapshots).await
+    let opened = Machine::open(store, codec.clone(), Health::new(), snapshots).await;
+    opened.map(|(machine, _)| machine)
 }
 
 fn rows(view: &View) -> Vec<(Vec<u8>, Vec<u8>)> {

@@ -1,4 +1,5 @@
 //! The barrier: what was acknowledged before it is in the View that it gives.
+#![allow(clippy::unwrap_used)]
 
 mod common;
 

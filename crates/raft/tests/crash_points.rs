@@ -4,6 +4,7 @@
 //! the point that `KEYSTEAD_CRASH_AT` names. The child reports what was acknowledged. The parent
 //! opens the folder and checks that everything acknowledged is there, that the state is exactly
 //! what its commands lead to, and that the node goes on from there.
+#![allow(clippy::unwrap_used)]
 
 mod common;
 

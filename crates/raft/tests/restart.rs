@@ -1,4 +1,5 @@
 //! A node that comes back is the node that went.
+#![allow(clippy::unwrap_used)]
 
 mod common;
 
@@ -9,7 +10,9 @@ use std::sync::Arc;
 
 use common::{World, check_state, create_account, rows, soon};
 use keystead_raft::seams::Store;
-use keystead_raft::{Node, OpenError, RocksStore, SnapshotStore, StartError, Timings};
+use keystead_raft::{
+    Node, OpenError, ProposeError, RocksStore, SnapshotStore, StartError, Timings,
+};
 use tempfile::TempDir;
 
 fn open(folder: &Path) -> (Arc<dyn Store>, SnapshotStore) {
@@ -117,6 +120,33 @@ async fn another_clusters_state_is_refused() {
     let (store, snapshots) = open(folder.path());
     let refused = Node::start(world.options(store, snapshots)).await;
     assert!(matches!(refused, Err(StartError::ForeignState { .. })));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_orderly_stop_under_load_is_no_failure() {
+    let (world, folder) = (World::new(), TempDir::new().unwrap());
+    let node = Arc::new(found(&world, folder.path()).await);
+    let proposals: Vec<_> = (1..=300)
+        .map(|number| {
+            let node = Arc::clone(&node);
+            let proposed = async move { node.propose(create_account(number)).await };
+            (number, tokio::spawn(proposed))
+        })
+        .collect();
+    tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    node.shutdown().await.unwrap();
+    assert_eq!(node.status().failure, None);
+    let mut acknowledged = Vec::new();
+    for (number, proposal) in proposals {
+        match proposal.await.unwrap() {
+            Ok((_, index)) => acknowledged.push((number, index)),
+            Err(error) => assert_eq!(error, ProposeError::Stopped),
+        }
+    }
+
+    let node = start(&world, folder.path()).await;
+    check_state(&world, &node.barrier(soon()).await.unwrap(), &acknowledged);
+    node.shutdown().await.unwrap();
 }
 
 /// RocksDB's default would stop reading at the damage and lose what follows without a word.

@@ -11,6 +11,7 @@
 //!   23 (the peer must be the one that was dialled), 27 (a channel per call),
 //!   29 (leadership transfer), 30 (the length of an outage), 31 (a barrier waits for the
 //!   followers' disks): there are no peers.
+#![allow(clippy::unwrap_used)]
 
 mod common;
 
@@ -59,7 +60,9 @@ fn propose(
 
 async fn held_sync(store: &Arc<SimStore>) {
     let store = Arc::clone(store);
-    tokio::task::spawn_blocking(move || store.wait_for_held_sync()).await.unwrap();
+    let limit = Duration::from_secs(10);
+    let held = tokio::task::spawn_blocking(move || store.wait_for_held_sync(limit)).await;
+    assert!(held.unwrap(), "nothing asked for a sync");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -162,7 +165,8 @@ async fn trap_04_a_failed_write_ends_the_node() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn trap_05_a_purged_log_can_be_started_from() {
-    let world = World::new();
+    let mut world = World::new();
+    world.timings = Timings { keep_entries: 3, ..world.timings };
     let (store, node) = founded(&world).await;
     let mut acknowledged = Vec::new();
     for number in 1..=10 {
@@ -170,7 +174,7 @@ async fn trap_05_a_purged_log_can_be_started_from() {
         acknowledged.push((number, index));
     }
     node.trigger_snapshot().await.unwrap();
-    until(|| node.status().purged.is_some_and(|purged| purged >= 10)).await;
+    until(|| node.status().purged.is_some_and(|purged| purged >= 9)).await;
     for survivors in 0..=store.unsynced() {
         let back = after_crash(&world, &store, survivors).await;
         check_state(&world, &back.barrier(soon()).await.unwrap(), &acknowledged);
@@ -209,7 +213,6 @@ async fn trap_07_the_state_never_parts_from_its_index() {
     for proposal in proposals {
         proposal.await.unwrap().unwrap();
     }
-    node.propose(tick()).await.unwrap();
     // Applied batches are not synced on their own: cut the disk after each of them.
     assert!(store.unsynced() > 0);
     for survivors in 0..=store.unsynced() {

@@ -276,7 +276,7 @@ impl Parameters {
 
     /// A list, unless it is empty.
     pub(crate) fn list(self, name: &str, values: Vec<Value>) -> Self {
-        self.value(name, (!values.is_empty()).then(|| Value::Array(values)))
+        self.value(name, (!values.is_empty()).then_some(Value::Array(values)))
     }
 
     /// A list of texts, unless it is empty.

@@ -4,6 +4,7 @@
 //! [`RegionServer`]. Nothing here is process-wide: a Region is a value.
 #![forbid(unsafe_code)]
 
+pub mod admin;
 mod audit;
 mod authenticate;
 mod authorise;

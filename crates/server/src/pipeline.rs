@@ -197,7 +197,9 @@ async fn attempt<O: Operation>(
     for target in O::targets(&input)? {
         resources.push(resolver.resolve(&target)?);
     }
-    note_resources(record, &resources, region);
+    if O::RECORDS_RESOURCES {
+        note_resources(record, &resources, region);
+    }
     let _admitted = region.throttle.admit()?;
     authorise(&caller.principal, &mut resources)?;
 

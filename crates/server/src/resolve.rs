@@ -149,7 +149,14 @@ impl Resolver<'_> {
                 let absent = || Found::Absent(Error::bare(ErrorCode::AccessDeniedException));
                 (Asked::Ciphertext, owner, key.map_or_else(absent, Found::Key))
             }
-            Name::Alias { name, must_exist } => self.alias(name, must_exist)?,
+            Name::Alias { name, must_exist: true } => self.alias(alias_name(name)?, true)?,
+            Name::Alias { name, must_exist: false } => {
+                let name = alias_name(name).map_err(|error| match error.code() {
+                    ErrorCode::NotFoundException => messages::invalid_alias_name(name),
+                    _ => error,
+                })?;
+                self.alias(name, false)?
+            }
             Name::AliasTarget(name) => {
                 let name = alias_name(name)?;
                 let alias = self.view.alias(self.account, &name);
@@ -229,10 +236,9 @@ impl Resolver<'_> {
 
     fn alias(
         &self,
-        name: &str,
+        name: AliasName,
         must_exist: bool,
     ) -> Result<(Asked, Option<AccountId>, Found), Error> {
-        let name = alias_name(name)?;
         if name.is_reserved() {
             return Err(messages::alias_reserved());
         }

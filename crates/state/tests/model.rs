@@ -1,10 +1,11 @@
 //! The state against a naive model of it, written from the meaning of the commands alone.
+#![allow(clippy::unwrap_used)]
 
 mod common;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use common::actions::{ANY_ACCOUNT, Action, KEYS, KINDS, NAMES, NewKey, Step, steps};
+use common::actions::{self, ANY_ACCOUNT, Action, KEYS, KINDS, NAMES, NewKey, Step, steps};
 use common::*;
 use keystead_state::limits::{ALIASES_PER_KEY, TAGS_PER_KEY};
 use keystead_state::proto::outcome::Result as OutcomeResult;
@@ -280,7 +281,7 @@ fn check(view: &View, model: &Model) {
     assert_eq!((view.applied(), view.clock().0), (model.index, model.clock));
     let accounts: BTreeMap<_, _> = view.accounts().map(|a| (a.id.number(), a.created.0)).collect();
     assert_eq!(accounts, model.accounts);
-    for name in common::actions::ANY_ACCESS_KEY {
+    for name in actions::ANY_ACCESS_KEY {
         let there = view.credential(&name.parse().unwrap()).is_some();
         assert_eq!(there, model.access_keys.contains(name), "{name}");
     }
@@ -359,7 +360,7 @@ fn check_deletions(view: &View, model: &Model) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 1500, ..ProptestConfig::default() })]
 
     #[test]
     fn the_state_is_what_the_model_says(steps in steps(60)) {

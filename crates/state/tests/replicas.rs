@@ -1,4 +1,5 @@
 //! Replicas agree: whatever way a state was reached, it is the same, byte for byte.
+#![allow(clippy::unwrap_used)]
 
 mod common;
 
@@ -41,13 +42,13 @@ fn run(
     let commands = early
         .iter()
         .map(Planned::Step)
-        .chain(birth.map(|operation| Planned::Command(command(START, operation))))
+        .chain(birth.map(|operation| Planned::Command(Box::new(command(START, operation)))))
         .chain(later.iter().map(Planned::Step));
     for (at, planned) in commands.enumerate() {
         between(at, &mut replica);
         let command = match planned {
             Planned::Step(step) => step.command_for(&replica.view),
-            Planned::Command(command) => command,
+            Planned::Command(command) => *command,
         };
         replica.send(&command);
         write(&mut rows, &replica.changes);
@@ -61,11 +62,11 @@ fn run(
 
 enum Planned<'a> {
     Step(&'a Step),
-    Command(Command),
+    Command(Box<Command>),
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 500, ..ProptestConfig::default() })]
 
     #[test]
     fn a_replica_that_restarts_agrees_with_one_that_does_not(

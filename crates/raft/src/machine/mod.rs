@@ -13,12 +13,15 @@ mod snapshot;
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::{Stream, StreamExt};
 use keystead_state::{Command, View};
 use openraft::EntryPayload;
 use openraft::storage::{ApplyResponder, EntryResponder, RaftSnapshotBuilder, RaftStateMachine};
 use prost::Message;
+use tokio::sync::oneshot;
+use tokio::time::timeout;
 
 use crate::blocking::run_blocking;
 use crate::codec::Codec;
@@ -47,6 +50,20 @@ pub(crate) struct Machine {
     snapshots: Arc<SnapshotStore>,
     published: Arc<Published>,
     position: Position,
+    // Never sent on: its receiver learns when the machine is gone.
+    _alive: oneshot::Sender<()>,
+}
+
+/// Tells when a machine is gone. Openraft applies on a task of its own, which may outlive it.
+pub(crate) struct Ended(oneshot::Receiver<()>);
+
+impl Ended {
+    /// Waits until the machine touches nothing any more, but not longer than `limit`.
+    pub(crate) async fn wait(self, limit: Duration) {
+        if timeout(limit, self.0).await.is_err() {
+            tracing::warn!("the state machine is still busy");
+        }
+    }
 }
 
 /// What has been applied.
@@ -69,7 +86,7 @@ impl Machine {
         codec: Codec,
         health: Health,
         snapshots: Arc<SnapshotStore>,
-    ) -> io::Result<Self> {
+    ) -> io::Result<(Self, Ended)> {
         let (blocks, load_store, load_codec) = (store.blocks(), Arc::clone(&store), codec.clone());
         let (position, view) = run_blocking(blocks, move || {
             install::finish_interrupted(&*load_store)?;
@@ -77,7 +94,9 @@ impl Machine {
         })
         .await?;
         let published = Arc::new(Published::new(view, position.applied));
-        Ok(Self { store, codec, health, snapshots, published, position })
+        let (alive, ended) = oneshot::channel();
+        let machine = Self { store, codec, health, snapshots, published, position, _alive: alive };
+        Ok((machine, Ended(ended)))
     }
 
     /// Where the current View can be read.

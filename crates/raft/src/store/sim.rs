@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use super::memory::Tables;
 use crate::seams::{Batch, Column, KeyRange, Order, Row, Store};
@@ -83,12 +84,12 @@ impl SimStore {
         self.changed.notify_all();
     }
 
-    /// Waits until a sync is being held.
-    pub fn wait_for_held_sync(&self) {
-        let mut state = self.lock();
-        while state.syncs_waiting == 0 {
-            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
-        }
+    /// Waits until a sync is being held; whether one is.
+    pub fn wait_for_held_sync(&self, limit: Duration) -> bool {
+        let state = self.lock();
+        let none_waits = |state: &mut State| state.syncs_waiting == 0;
+        let waited = self.changed.wait_timeout_while(state, limit, none_waits);
+        !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
     }
 
     /// How many writes and syncs there have been.

@@ -1,6 +1,5 @@
 //! AWS JSON 1.1: the target names the operation, errors carry `__type`.
 
-use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode};
 use keystead_api::{Error, Wire, messages};
 use keystead_types::RequestId;
@@ -65,7 +64,7 @@ fn respond(reply: Reply) -> Response<Body> {
 pub(super) fn error(error: &Error, request_id: Option<RequestId>) -> Response<Body> {
     let status = StatusCode::from_u16(error.http_status());
     let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let mut response = full(status, CONTENT_TYPE, Bytes::from(error.to_aws_json()));
+    let mut response = full(status, CONTENT_TYPE, error.to_aws_json());
     stamp(&mut response, request_id);
     response
 }

@@ -17,6 +17,7 @@ impl Operation for ListAliases {
 
     const NAME: &'static str = "ListAliases";
     const READ_ONLY: bool = true;
+    const RECORDS_RESOURCES: bool = false;
 
     fn targets(input: &Self::Input) -> Result<Vec<Target<'_>>, Error> {
         let mut targets = vec![Target::account("kms:ListAliases")];

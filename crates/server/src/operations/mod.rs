@@ -61,6 +61,8 @@ pub(crate) trait Operation: Send + Sync + Sized + 'static {
     const STATES: StateRule = StateRule::Any;
     /// What its keys must be for.
     const USAGE: Option<KeyUsage> = None;
+    /// Whether the audit trail names the keys it touches.
+    const RECORDS_RESOURCES: bool = true;
     /// Whether AWS answers success with an empty body.
     const EMPTY_REPLY: bool = false;
 

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use keystead_state::proto;
 use keystead_state::proto::command::Operation;
-use keystead_state::proto::{self};
 use keystead_state::{Command, View};
 use keystead_types::{KeySpec, KeyUsage, Origin};
 use proptest::prelude::*;
@@ -155,7 +155,6 @@ pub fn step() -> impl Strategy<Value = Step> {
 
 fn action() -> impl Strategy<Value = Action> {
     let key = || 0..KEYS;
-    let owner = || proptest::sample::select(&ANY_ACCOUNT[..]);
     let name = || proptest::sample::select(&NAMES[..]);
     let access_key = proptest::sample::select(&ANY_ACCESS_KEY[..]);
     let days = proptest::sample::select(vec![0_u32, 7, 8, 30, u32::MAX]);
@@ -181,8 +180,8 @@ fn action() -> impl Strategy<Value = Action> {
 fn new_key() -> impl Strategy<Value = NewKey> {
     (
         0..KEYS,
-        proptest::sample::select(&ANY_ACCOUNT[..]),
-        proptest::sample::select(&KINDS[..]),
+        owner(),
+        prop_oneof![3 => Just(KINDS[0]), 2 => proptest::sample::select(&KINDS[..])],
         proptest::bool::weighted(0.2),
         proptest::sample::select(&POLICIES[..]),
         tags(),
@@ -195,6 +194,11 @@ fn new_key() -> impl Strategy<Value = NewKey> {
             policy,
             tags,
         })
+}
+
+/// Mostly one account, so that keys and aliases of the same one meet.
+fn owner() -> impl Strategy<Value = u64> {
+    prop_oneof![4 => Just(ACCOUNTS[0]), 1 => proptest::sample::select(&ANY_ACCOUNT[..])]
 }
 
 /// A few tags, or so many that a few more are too many, or too many at once.

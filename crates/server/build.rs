@@ -1,0 +1,12 @@
+//! Generates the messages, the server and the client of the admin API from
+//! `proto/keystead/admin/v1`.
+
+const INCLUDE: &str = "../../proto";
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    println!("cargo:rerun-if-changed={INCLUDE}/keystead/admin");
+    println!("cargo:rerun-if-changed=build.rs");
+    let descriptors = protox::compile(["keystead/admin/v1/admin.proto"], [INCLUDE])?;
+    tonic_prost_build::configure().build_transport(false).compile_fds(descriptors)?;
+    Ok(())
+}

@@ -1,0 +1,263 @@
+//! Commands and rows that nobody sound would write: answered, never a panic, never half done.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::collections::BTreeMap;
+
+use common::actions::{Step, step, steps};
+use common::*;
+use keystead_state::proto;
+use keystead_state::proto::command::Operation;
+use keystead_state::proto::outcome::Result as OutcomeResult;
+use keystead_state::{Command, View, apply};
+use proptest::prelude::*;
+use prost::Message;
+
+/// Tags of the rows that every command may write: the cluster's (the clock) and the requests'.
+const CLUSTER: u8 = 0x10;
+const REQUEST: u8 = 0x17;
+
+fn populated(steps: &[Step]) -> Replica {
+    let mut replica = Replica::initialised();
+    for step in steps {
+        replica.send(&step.command_for(&replica.view));
+    }
+    replica
+}
+
+/// Applies it, and checks that a refusal changed nothing.
+fn survives(view: &View, command: &Command) {
+    let Ok(applied) = apply(view, view.applied() + 1, command) else { return };
+    let content = |view: &View| -> BTreeMap<_, _> {
+        view.rows().filter(|(key, _)| ![CLUSTER, REQUEST].contains(&key[0])).collect()
+    };
+    let outcome = applied.outcome.result.expect("an outcome always says something");
+    if matches!(outcome, OutcomeResult::Rejected(_) | OutcomeResult::Stale(_)) {
+        assert_eq!(content(view), content(&applied.view), "{outcome:?} to {command:?}");
+    }
+}
+
+fn bytes() -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![
+        Just(vec![]),
+        proptest::collection::vec(any::<u8>(), 0..40),
+        (0..actions::KEYS).prop_map(|key| key_id(key).bytes().to_vec()),
+    ]
+}
+
+fn key() -> impl Strategy<Value = Option<proto::KeyRef>> {
+    let reference =
+        (bytes(), any::<bool>()).prop_map(|(id, multi_region)| proto::KeyRef { id, multi_region });
+    proptest::option::weighted(0.9, reference)
+}
+
+fn number() -> impl Strategy<Value = u64> {
+    prop_oneof![
+        any::<u64>(),
+        proptest::sample::select(&ACCOUNTS[..]),
+        999_999_999_999..=1_u64 << 40
+    ]
+}
+
+fn code() -> impl Strategy<Value = u32> {
+    prop_oneof![any::<u32>(), 0..22_u32, Just(65_537)]
+}
+
+fn text() -> impl Strategy<Value = String> {
+    prop_oneof![any::<String>(), "alias/[-a/]{0,3}", Just("alias/".repeat(60))]
+}
+
+fn material() -> impl Strategy<Value = proto::MaterialRecord> {
+    (bytes(), code(), -1..5_i32, any::<u64>(), any::<Option<u64>>()).prop_map(
+        |(id, origin, state, created_ms, expires_ms)| proto::MaterialRecord {
+            wrapped: id.clone(),
+            id,
+            origin,
+            state,
+            created_ms,
+            expires_ms,
+            description: String::new(),
+        },
+    )
+}
+
+fn create_key() -> impl Strategy<Value = Operation> {
+    let tags = proptest::collection::btree_map(text(), text(), 0..3);
+    let material = proptest::option::of(material());
+    (key(), number(), code(), code(), code(), material, text(), tags).prop_map(
+        |(key, account, spec, usage, origin, material, text, tags)| {
+            Operation::CreateKey(proto::CreateKey {
+                key,
+                account,
+                spec,
+                usage,
+                origin,
+                description: text.clone(),
+                material,
+                policy: text,
+                tags,
+            })
+        },
+    )
+}
+
+fn on_key() -> impl Strategy<Value = Operation> {
+    let tags = proptest::collection::btree_map(text(), text(), 0..3);
+    (key(), text(), any::<u32>(), tags, 0..7_u8).prop_map(
+        |(key, text, window_days, tags, which)| match which {
+            0 => Operation::EnableKey(proto::EnableKey { key }),
+            1 => Operation::DisableKey(proto::DisableKey { key }),
+            2 => {
+                let description = text;
+                Operation::UpdateKeyDescription(proto::UpdateKeyDescription { key, description })
+            }
+            3 => Operation::ScheduleKeyDeletion(proto::ScheduleKeyDeletion { key, window_days }),
+            4 => Operation::CancelKeyDeletion(proto::CancelKeyDeletion { key }),
+            5 => Operation::TagKey(proto::TagKey { key, tags }),
+            _ => Operation::UntagKey(proto::UntagKey { key, tag_keys: vec![text] }),
+        },
+    )
+}
+
+fn on_alias() -> impl Strategy<Value = Operation> {
+    (number(), text(), key(), 0..3_u8).prop_map(|(account, name, target, which)| match which {
+        0 => Operation::CreateAlias(proto::CreateAlias { account, name, target }),
+        1 => Operation::UpdateAlias(proto::UpdateAlias { account, name, target }),
+        _ => Operation::DeleteAlias(proto::DeleteAlias { account, name }),
+    })
+}
+
+fn on_cluster() -> impl Strategy<Value = Operation> {
+    let region = prop_oneof![text(), Just("eu-central-1".to_owned())];
+    let domain_key = proptest::option::of((any::<u32>(), any::<u64>()));
+    (bytes(), region, domain_key, number(), any::<bool>()).prop_map(
+        |(cluster_id, region, domain_key, account, initialise)| {
+            if !initialise {
+                return create_account(account, &region);
+            }
+            let domain_key = domain_key.map(|(epoch, created_ms)| proto::DomainKeyRecord {
+                epoch,
+                wrapped: cluster_id.clone(),
+                created_ms,
+            });
+            let sealed_roots = Vec::new();
+            Operation::Initialise(proto::Initialise {
+                cluster_id,
+                region,
+                sealed_roots,
+                domain_key,
+            })
+        },
+    )
+}
+
+fn operation() -> impl Strategy<Value = Operation> {
+    let due = proptest::collection::vec(key(), 0..4).prop_map(|keys| {
+        let keys = keys.into_iter().flatten().collect();
+        Operation::DeleteDueKeys(proto::DeleteDueKeys { keys })
+    });
+    prop_oneof![2 => create_key(), 3 => on_key(), 3 => on_alias(), 1 => on_cluster(), 1 => due]
+}
+
+fn any_command() -> impl Strategy<Value = Command> {
+    let time = prop_oneof![any::<u64>(), START..START + 60 * DAY];
+    let access_key = prop_oneof![4 => Just(String::new()), 1 => any::<String>()];
+    (bytes(), time, access_key, any::<u64>(), 0..3_u32, operation()).prop_map(
+        |(request_id, time_ms, access_key_id, authorised_at, version, operation)| Command {
+            request_id,
+            access_key_id,
+            authorised_at,
+            version,
+            ..command(time_ms, operation)
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1500, ..ProptestConfig::default() })]
+
+    #[test]
+    fn malformed_commands_are_answered_and_change_nothing(
+        steps in steps(20),
+        commands in proptest::collection::vec(any_command(), 1..6),
+    ) {
+        let mut replica = populated(&steps);
+        for command in &commands {
+            survives(&View::empty(), command);
+            survives(&replica.view, command);
+            // Odd ones that are carried out must leave a state that loads again.
+            if let Ok(applied) = apply(&replica.view, replica.view.applied() + 1, command) {
+                replica.view = applied.view;
+                replica.reload();
+            }
+        }
+    }
+
+    #[test]
+    fn bytes_that_happen_to_decode_do_no_harm(
+        steps in steps(20),
+        step in step(),
+        mutations in proptest::collection::vec((any::<usize>(), any::<u8>()), 1..5),
+    ) {
+        let replica = populated(&steps);
+        let mut encoded = step.command_for(&replica.view).encode_to_vec();
+        for (at, byte) in mutations {
+            let at = at % encoded.len();
+            encoded[at] = byte;
+        }
+        if let Ok(command) = Command::decode(encoded.as_slice()) {
+            survives(&replica.view, &command);
+        }
+    }
+
+    #[test]
+    fn damaged_rows_are_refused_or_load_but_never_panic(
+        steps in steps(30),
+        row in any::<usize>(),
+        mutations in proptest::collection::vec((any::<usize>(), any::<u8>()), 1..4),
+        step in step(),
+    ) {
+        let replica = populated(&steps);
+        let mut rows: Vec<_> = replica.view.rows().collect();
+        let row = row % rows.len();
+        let (key, value) = &mut rows[row];
+        for (at, byte) in mutations {
+            // The first place is the row's tag, the others are in its record.
+            match at % (value.len() + 1) {
+                0 => key[0] = byte,
+                at => value[at - 1] = byte,
+            }
+        }
+        if let Ok(view) = View::from_rows(rows, replica.view.applied()) {
+            let _ = view.rows().count();
+            let command = step.command_for(&view);
+            let _ = apply(&view, view.applied() + 1, &command);
+        }
+    }
+
+    #[test]
+    fn random_rows_never_panic(
+        rows in proptest::collection::vec((bytes(), bytes()), 0..5),
+        tag in 0x10..0x19_u8,
+        value in bytes(),
+    ) {
+        let rows = rows.into_iter().chain([(vec![tag], value)]);
+        let _ = View::from_rows(rows, 1);
+    }
+}
+
+#[test]
+fn rows_of_unknown_kinds_are_refused() {
+    for key in [vec![], vec![0x18], vec![0xFF, 1]] {
+        assert!(View::from_rows([(key, Vec::new())], 1).is_err());
+    }
+}
+
+#[test]
+fn a_key_whose_policy_is_missing_is_refused() {
+    let mut replica = Replica::initialised();
+    replica.run(common::create_key(1));
+    let rows = replica.view.rows().filter(|(key, _)| key[0] != 0x14);
+    assert!(View::from_rows(rows, replica.view.applied()).is_err());
+}

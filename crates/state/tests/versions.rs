@@ -1,0 +1,110 @@
+//! What an older version wrote is still understood, and what a newer one wrote is not guessed at.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use common::*;
+use keystead_state::proto::Outcome;
+use keystead_state::{CLUSTER_VERSION, Command, View, apply};
+use keystead_types::{KeyState, UnixMillis};
+use prost::Message;
+
+/// One command and its outcome per line, for indices from 1.
+const COMMANDS: &str = include_str!("data/commands-v1.hex");
+/// The rows after those commands: key and record per line.
+const ROWS: &str = include_str!("data/rows-v1.hex");
+/// Rows with members that no command of version 1 fills.
+const MORE_ROWS: &str = include_str!("data/more-rows-v1.hex");
+
+/// The two columns of a fixture; lines that start with # say what it is.
+fn columns(fixture: &str) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let lines = fixture.lines().filter(|line| !line.starts_with('#'));
+    lines.map(|line| line.split_once(' ').unwrap()).map(|(a, b)| (bytes(a), bytes(b))).collect()
+}
+
+fn bytes(hex: &str) -> Vec<u8> {
+    let digit = |at: usize| u8::from_str_radix(&hex[at..at + 2], 16).unwrap();
+    (0..hex.len()).step_by(2).map(digit).collect()
+}
+
+#[test]
+fn a_command_of_a_newer_version_stops_the_node() {
+    let replica = Replica::initialised();
+    for version in [CLUSTER_VERSION + 1, u32::MAX] {
+        let newer = Command { version, ..command(START, tick()) };
+        let error = apply(&replica.view, 4, &newer).unwrap_err();
+        assert!(error.to_string().contains(&version.to_string()), "{error}");
+    }
+    for version in 0..=CLUSTER_VERSION {
+        assert!(apply(&replica.view, 4, &Command { version, ..command(START, tick()) }).is_ok());
+    }
+}
+
+#[test]
+fn an_operation_that_is_not_known_stops_the_node() {
+    let replica = Replica::initialised();
+    let none = Command { operation: None, ..command(START, tick()) };
+    assert!(apply(&replica.view, 4, &none).is_err());
+    // Field 1000 of the operations is a message that only a newer version has.
+    let mut encoded = none.encode_to_vec();
+    encoded.extend([0xC2, 0x3E, 0x00]);
+    let unknown = Command::decode(encoded.as_slice()).unwrap();
+    assert!(apply(&replica.view, 4, &unknown).is_err());
+}
+
+#[test]
+fn commands_of_version_1_have_the_outcomes_they_had() {
+    let mut replica = Replica::default();
+    let mut operations = std::collections::BTreeSet::new();
+    for (number, (encoded, outcome)) in columns(COMMANDS).into_iter().enumerate() {
+        let command = Command::decode(encoded.as_slice()).unwrap();
+        let operation = command.operation.as_ref().unwrap();
+        operations.insert(format!("{operation:?}").split('(').next().unwrap().to_owned());
+        let expected = Outcome::decode(outcome.as_slice()).unwrap().result.unwrap();
+        assert_eq!(replica.send(&command), expected, "command {}: {command:?}", number + 1);
+    }
+    assert_eq!(operations.len(), 15, "every operation of version 1: {operations:?}");
+    let rows: Vec<_> = replica.view.rows().collect();
+    assert!(rows == columns(ROWS), "the rows are those that version 1 wrote");
+}
+
+#[test]
+fn rows_of_version_1_load_and_are_written_the_same() {
+    for fixture in [ROWS, MORE_ROWS] {
+        let rows = columns(fixture);
+        let view = View::from_rows(rows.clone(), 100).unwrap();
+        assert!(view.rows().eq(rows), "written as they were read");
+    }
+}
+
+#[test]
+fn rows_of_version_1_mean_what_they_meant() {
+    let view = View::from_rows(columns(ROWS), 100).unwrap();
+    assert_eq!(view.cluster_version(), 1);
+    assert_eq!(view.region().unwrap().as_str(), "eu-central-1");
+    assert_eq!(view.sealed_roots().len(), 1);
+    assert_eq!(view.domain_key(1).unwrap().created, UnixMillis(START));
+    assert_eq!(view.credential(&"ACCESS0".parse().unwrap()).unwrap().account, account(ACCOUNTS[0]));
+    let key = view.key(&key_id(1)).unwrap();
+    assert_eq!((key.state, &*key.description), (KeyState::Disabled, "payroll"));
+    assert_eq!(key.tags["stage"], "test");
+    assert_eq!(
+        view.aliases_to(key_id(2)).map(|name| name.as_str()).collect::<Vec<_>>(),
+        ["alias/b"]
+    );
+    assert!(view.key(&key_id(2)).unwrap().multi_region.is_some());
+    assert_eq!(view.key(&key_id(3)).unwrap().state, KeyState::PendingImport);
+    assert_eq!(view.next_due(), view.key(&key_id(4)).unwrap().deletion);
+
+    let view = View::from_rows(columns(MORE_ROWS), 100).unwrap();
+    let credential = view.credential(&"ACCESS9".parse().unwrap()).unwrap();
+    assert!(!credential.active);
+    assert_eq!((credential.rights_removed_at, credential.version), (90, 80));
+    let key = view.key(&key_id(9)).unwrap();
+    assert_eq!(key.materials.len(), 3);
+    assert_eq!(key.current().unwrap().expires, Some(UnixMillis(START + DAY)));
+    assert_eq!(&*key.current().unwrap().description, "second import");
+    let relatives = key.multi_region.as_ref().unwrap();
+    assert_eq!(relatives.primary.as_str(), "us-east-1");
+    assert_eq!(relatives.replicas.len(), 2);
+}

@@ -1,0 +1,203 @@
+//! A client of the AWS JSON API that signs, keeps its connection, and never retries by itself.
+
+use std::net::SocketAddr;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result, bail};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Request};
+use http_body_util::{BodyExt, Full};
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper_util::rt::TokioIo;
+use keystead_server::sigv4;
+use keystead_types::UnixMillis;
+use serde_json::Value;
+use tokio::net::TcpStream;
+
+/// How long a reply may take.
+const TIMEOUT: Duration = Duration::from_secs(30);
+const CONTENT_TYPE: &str = "application/x-amz-json-1.1";
+
+/// Where and as whom to call.
+#[derive(Debug, Clone)]
+pub struct Target {
+    /// The listener for clients.
+    pub address: SocketAddr,
+    /// The Region that requests are signed for.
+    pub region: String,
+    /// The access key.
+    pub access_key_id: String,
+    /// Its secret.
+    pub secret_access_key: String,
+}
+
+/// One reply.
+#[derive(Debug)]
+pub struct Reply {
+    /// The HTTP status.
+    pub status: u16,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body.
+    pub body: Bytes,
+}
+
+/// One connection to a node, made anew when it is gone.
+pub struct Client {
+    target: Target,
+    sender: Option<SendRequest<Full<Bytes>>>,
+}
+
+impl Target {
+    /// A signed request for an operation, with more headers that are signed too.
+    ///
+    /// # Errors
+    /// The target holds what no header can carry, or the clock is before 1970.
+    pub fn signed(
+        &self,
+        operation: &str,
+        body: Bytes,
+        more: &[(HeaderName, HeaderValue)],
+    ) -> Result<Request<Full<Bytes>>> {
+        let mut headers = HeaderMap::new();
+        headers.insert("host", HeaderValue::from_str(&self.address.to_string())?);
+        headers.insert("content-type", HeaderValue::from_static(CONTENT_TYPE));
+        let target = HeaderValue::from_str(&format!("TrentService.{operation}"))?;
+        headers.insert("x-amz-target", target);
+        headers.extend(more.iter().cloned());
+        let (path, query, authority) = ("/", "", None);
+        let signing = sigv4::Request {
+            method: "POST",
+            path,
+            query,
+            headers: &headers,
+            authority,
+            body: &body,
+        };
+        let credentials = sigv4::Credentials {
+            access_key_id: &self.access_key_id,
+            secret_access_key: &self.secret_access_key,
+            session_token: None,
+        };
+        let since = SystemTime::now().duration_since(UNIX_EPOCH)?;
+        let now = UnixMillis(u64::try_from(since.as_millis())?);
+        headers.extend(sigv4::sign(&signing, &credentials, &self.region, "kms", now)?);
+        let mut request = Request::post(path).body(Full::new(body))?;
+        *request.headers_mut() = headers;
+        Ok(request)
+    }
+}
+
+impl Client {
+    /// A client that connects with its first request.
+    pub fn new(target: Target) -> Self {
+        Self { target, sender: None }
+    }
+
+    /// Where it calls.
+    pub fn target(&self) -> &Target {
+        &self.target
+    }
+
+    /// Calls an operation and returns the output of its success.
+    ///
+    /// # Errors
+    /// No reply, or one that tells of an error.
+    pub async fn ok(&mut self, operation: &str, input: &Value) -> Result<Value> {
+        self.call(operation, input).await?.ok().with_context(|| operation.to_owned())
+    }
+
+    /// Calls an operation.
+    ///
+    /// # Errors
+    /// There was no whole reply; whether the operation took effect is not known.
+    pub async fn call(&mut self, operation: &str, input: &Value) -> Result<Reply> {
+        let body = Bytes::from(serde_json::to_vec(input)?);
+        let request = self.target.signed(operation, body, &[])?;
+        self.send(request).await
+    }
+
+    /// Sends a request as it is.
+    ///
+    /// # Errors
+    /// There was no whole reply; whether the operation took effect is not known.
+    pub async fn send(&mut self, request: Request<Full<Bytes>>) -> Result<Reply> {
+        let reply = tokio::time::timeout(TIMEOUT, self.exchange(request)).await;
+        let reply = reply.unwrap_or_else(|_| bail!("no reply within {TIMEOUT:?}"));
+        if reply.is_err() {
+            self.sender = None;
+        }
+        reply
+    }
+
+    async fn exchange(&mut self, request: Request<Full<Bytes>>) -> Result<Reply> {
+        let mut sender = match self.sender.take() {
+            Some(sender) => sender,
+            None => connect(self.target.address).await?,
+        };
+        // The server closes connections that are idle for long.
+        if sender.ready().await.is_err() {
+            sender = connect(self.target.address).await?;
+        }
+        let response = sender.send_request(request).await?;
+        let (parts, body) = response.into_parts();
+        let body = body.collect().await?.to_bytes();
+        self.sender = Some(sender);
+        Ok(Reply { status: parts.status.as_u16(), headers: parts.headers, body })
+    }
+}
+
+/// An HTTP/1.1 connection.
+///
+/// # Errors
+/// Nobody listens there.
+pub async fn connect(address: SocketAddr) -> Result<SendRequest<Full<Bytes>>> {
+    let stream = TcpStream::connect(address).await?;
+    stream.set_nodelay(true)?;
+    let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+    // Its errors come back to whoever waits for a reply.
+    tokio::spawn(connection);
+    Ok(sender)
+}
+
+impl Reply {
+    /// The output of a success.
+    ///
+    /// # Errors
+    /// The reply tells of an error, or is no JSON.
+    pub fn ok(&self) -> Result<Value> {
+        if self.status != 200 {
+            bail!("{} {}", self.status, String::from_utf8_lossy(&self.body));
+        }
+        if self.body.is_empty() {
+            return Ok(Value::Null);
+        }
+        serde_json::from_slice(&self.body).context("the reply is no JSON")
+    }
+
+    /// The error's code, `OK`, or what else the reply is.
+    pub fn code(&self) -> String {
+        if self.status == 200 {
+            return "OK".into();
+        }
+        let body = serde_json::from_slice::<Value>(&self.body).unwrap_or_default();
+        match body["__type"].as_str() {
+            Some(code) => code.to_owned(),
+            None => format!("HTTP {}", self.status),
+        }
+    }
+
+    /// The id that the service gave to the request.
+    pub fn request_id(&self) -> Option<&str> {
+        self.header("x-amzn-requestid")
+    }
+
+    /// The log index at which the request was evaluated.
+    pub fn index(&self) -> Option<u64> {
+        self.header("x-keystead-index")?.parse().ok()
+    }
+
+    fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+}

@@ -1,0 +1,16 @@
+//! For tests only: real nodes in processes of their own, clients that sign, clients that misbehave,
+//! and the checks that `keystead-harness` runs with them.
+//!
+//! A check drives the program as its users do, over its listeners, and looks at what is left
+//! behind: replies, files, system calls, memory. Each is seeded and says what it counted.
+#![forbid(unsafe_code)]
+
+pub mod checks;
+pub mod client;
+pub mod damage;
+pub mod inputs;
+pub mod mutate;
+pub mod needles;
+pub mod node;
+pub mod proxy;
+pub mod trace;

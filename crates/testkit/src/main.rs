@@ -1,0 +1,95 @@
+//! `keystead-harness`: one check per subcommand.
+//!
+//! Prints one line of figures. Exit status 0: all is well; 1: a violation, told on standard error;
+//! 2: the check itself could not be carried out.
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Args, Parser, Subcommand};
+use keystead_testkit::checks::{Outcome, audit, bench, memory, mutations, retries, syscalls};
+use keystead_testkit::proxy::DropFirstReply;
+
+#[derive(Parser)]
+#[command(name = "keystead-harness", about = "Checks of real nodes")]
+struct Arguments {
+    #[command(subcommand)]
+    check: Check,
+}
+
+#[derive(Subcommand)]
+enum Check {
+    /// The order of log write, sync and reply, as the kernel saw it.
+    Syscalls(syscalls::Options),
+    /// Every reply of a node that is killed at random has its audit line; no line has a secret.
+    AuditUnderKill(audit::Options),
+    /// Calls whose first replies are lost take effect once.
+    Retries(retries::Options),
+    /// Mutated and damaged requests do no harm.
+    Mutations(mutations::Options),
+    /// Encrypt per second beside a bare server.
+    Bench(bench::Options),
+    /// Memory per key.
+    Memory(memory::Options),
+    /// A proxy for tests of other clients; prints its address and runs until it is ended.
+    Proxy(ProxyOptions),
+    /// The server that `bench` compares with.
+    #[command(hide = true)]
+    BareServer(bench::BareOptions),
+}
+
+#[derive(Args)]
+struct ProxyOptions {
+    /// Lose the reply to the first attempt of each call.
+    #[arg(long, required = true)]
+    drop_first_reply: bool,
+    /// The operation whose replies are lost.
+    #[arg(long, default_value = "CreateKey")]
+    operation: String,
+    /// The node.
+    #[arg(long, value_name = "ADDR")]
+    target: SocketAddr,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let outcome = match Arguments::parse().check {
+        Check::Syscalls(options) => syscalls::run(&options).await,
+        Check::AuditUnderKill(options) => audit::run(&options).await,
+        Check::Retries(options) => retries::run(&options).await,
+        Check::Mutations(options) => mutations::run(&options).await,
+        Check::Bench(options) => bench::run(&options).await,
+        Check::Memory(options) => memory::run(&options).await,
+        Check::Proxy(options) => proxy(&options).await.map(|()| Outcome::default()),
+        Check::BareServer(options) => {
+            bench::serve_bare(&options).await.map(|()| Outcome::default())
+        }
+    };
+    report(outcome)
+}
+
+fn report(outcome: Result<Outcome>) -> ExitCode {
+    let mut errors = std::io::stderr();
+    // Where an output is gone there is nobody to tell; the exit code still says it.
+    match outcome {
+        Ok(outcome) => {
+            let _ = writeln!(std::io::stdout(), "{}", outcome.figures);
+            for violation in &outcome.violations {
+                let _ = writeln!(errors, "violation: {violation}");
+            }
+            ExitCode::from(u8::from(!outcome.violations.is_empty()))
+        }
+        Err(error) => {
+            let _ = writeln!(errors, "keystead-harness: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+async fn proxy(options: &ProxyOptions) -> Result<()> {
+    let proxy = DropFirstReply::start(options.target, &options.operation).await?;
+    writeln!(std::io::stdout(), "{}", proxy.address())?;
+    std::future::pending().await
+}
