@@ -7,6 +7,10 @@ use keystead_types::UnixMillis;
 
 /// The node's clock.
 pub(crate) fn now() -> UnixMillis {
+    test_clock::shift(system())
+}
+
+fn system() -> UnixMillis {
     let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     UnixMillis(u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX))
 }
@@ -28,7 +32,7 @@ impl ProposedTime {
         let at = Instant::now();
         // A panic while holding the lock cannot leave the pair half written.
         let mut last = self.last.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let wall = now();
+        let wall = system();
         let time = match *last {
             None => wall,
             Some((time, since)) => {

@@ -18,23 +18,23 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Debug, thiserror::Error)]
 pub enum AdminClientError {
     /// Nobody listens.
-    #[error("no node answers on {path} ({source}); is one running with this data folder?")]
+    #[error("no node answers on {path} ({cause}); is one running with this data folder?")]
     NoNode {
         /// The socket.
         path: PathBuf,
         /// Why it cannot be reached.
-        source: io::Error,
+        cause: io::Error,
     },
     /// The socket belongs to others.
     #[error("{0} may be used by the user that the node runs as, and by root; be one of them")]
     NotPermitted(PathBuf),
     /// The connection broke.
-    #[error("the node on {path} broke the connection: {source}")]
+    #[error("the node on {path} broke the connection: {cause}")]
     Connection {
         /// The socket.
         path: PathBuf,
         /// How.
-        source: tonic::transport::Error,
+        cause: tonic::transport::Error,
     },
     /// It answered with an error.
     #[error("the node refused: {0}")]
@@ -53,9 +53,9 @@ impl AdminClient {
     /// # Errors
     /// See [`AdminClientError`].
     pub async fn connect(path: &Path) -> Result<Self, AdminClientError> {
-        let stream = UnixStream::connect(path).await.map_err(|source| match source.kind() {
+        let stream = UnixStream::connect(path).await.map_err(|cause| match cause.kind() {
             io::ErrorKind::PermissionDenied => AdminClientError::NotPermitted(path.to_owned()),
-            _ => AdminClientError::NoNode { path: path.to_owned(), source },
+            _ => AdminClientError::NoNode { path: path.to_owned(), cause },
         })?;
         let mut stream = Some(stream);
         let connector = service_fn(move |_| {
@@ -68,7 +68,7 @@ impl AdminClient {
         let channel = endpoint
             .connect_with_connector(connector)
             .await
-            .map_err(|source| AdminClientError::Connection { path: path.to_owned(), source })?;
+            .map_err(|cause| AdminClientError::Connection { path: path.to_owned(), cause })?;
         Ok(Self { inner: proto::admin_client::AdminClient::new(channel) })
     }
 

@@ -45,12 +45,13 @@ pub enum AdminSocketError {
     #[error("{0} is in the way of the admin socket and is none; move it away")]
     NotASocket(PathBuf),
     /// The system refused.
-    #[error("cannot open the admin socket {path}: {source}")]
+    // `cause` is told by the message, so it is not called `source`, which would tell it twice.
+    #[error("cannot open the admin socket {path}: {cause}")]
     Io {
         /// Where it should be.
         path: PathBuf,
         /// Why.
-        source: io::Error,
+        cause: io::Error,
     },
 }
 
@@ -86,7 +87,7 @@ impl AdminSocket {
     /// # Errors
     /// See [`AdminSocketError`].
     pub async fn bind(path: &Path) -> Result<Self, AdminSocketError> {
-        let failed = |source| AdminSocketError::Io { path: path.to_owned(), source };
+        let failed = |cause| AdminSocketError::Io { path: path.to_owned(), cause };
         // Held for as long as the socket is, so that two processes never both find it abandoned.
         let lock = lock(path)?;
         remove_abandoned(path).await?;
@@ -154,20 +155,20 @@ impl Drop for SocketFile {
 /// The lock file beside the socket, locked. It stays when the socket goes: removing it would let
 /// two processes lock two files of one name.
 fn lock(path: &Path) -> Result<File, AdminSocketError> {
-    let failed = |source| AdminSocketError::Io { path: path.to_owned(), source };
+    let failed = |cause| AdminSocketError::Io { path: path.to_owned(), cause };
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(false).mode(0o600);
     let file = options.open(path.with_extension("lock")).map_err(failed)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(AdminSocketError::Served(path.to_owned())),
-        Err(TryLockError::Error(source)) => Err(failed(source)),
+        Err(TryLockError::Error(cause)) => Err(failed(cause)),
     }
 }
 
 /// Makes way for a socket, if what is there is a socket that nobody serves.
 async fn remove_abandoned(path: &Path) -> Result<(), AdminSocketError> {
-    let failed = |source| AdminSocketError::Io { path: path.to_owned(), source };
+    let failed = |cause| AdminSocketError::Io { path: path.to_owned(), cause };
     match std::fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(failed(error)),
