@@ -263,10 +263,10 @@ mod tests {
         settle().await;
         end_first.send(Ok(view(1))).unwrap();
         assert_eq!(first.await.unwrap().unwrap().applied(), 1);
-        // One further round for all that came during the first.
-        let end_second = rounds.recv().await.unwrap();
         settle().await;
         assert!(late.iter().all(|request| !request.is_finished()));
+        // One further round for all that came during the first.
+        let end_second = rounds.recv().await.unwrap();
         end_second.send(Ok(view(2))).unwrap();
         for request in late {
             assert_eq!(request.await.unwrap().unwrap().applied(), 2);
