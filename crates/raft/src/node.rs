@@ -12,6 +12,8 @@ use keystead_state::{Command, Outcome, View};
 use keystead_types::{ClusterId, NodeId};
 use openraft::async_runtime::WatchReceiver;
 use openraft::errors::{ClientWriteError, InitializeError, RaftError};
+use openraft::metrics::RaftServerMetrics;
+use openraft::type_config::alias::WatchReceiverOf;
 use openraft::{BasicNode, Raft, ServerState};
 use prost::Message;
 use tokio::task::JoinHandle;
@@ -41,7 +43,7 @@ const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// What is on disk could not be read.
-    #[error("the stored log or state cannot be read: {0}")]
+    #[error("the stored log or state cannot be read")]
     Storage(#[from] io::Error),
     /// The state is another cluster's.
     #[error("the state belongs to cluster {found}, the data folder to {expected}")]
@@ -66,7 +68,7 @@ pub enum InitialiseError {
     #[error("the node is a member of a cluster already")]
     AlreadyInitialised,
     /// No leader came of it.
-    #[error("the new cluster has no leader: {0}")]
+    #[error("the new cluster has no leader")]
     NoLeader(#[from] Unavailable),
     /// Consensus refused or stopped.
     #[error("the cluster cannot be initialised: {0}")]
@@ -155,6 +157,7 @@ pub struct Node {
     address: String,
     codec: Codec,
     raft: Raft<TypeConfig, Machine>,
+    servers: WatchReceiverOf<TypeConfig, RaftServerMetrics<TypeConfig>>,
     log: LogStore,
     store: Arc<dyn Store>,
     snapshots: Arc<SnapshotStore>,
@@ -215,6 +218,7 @@ impl Node {
             node_id: format.node_id,
             address: options.address,
             codec,
+            servers: raft.server_metrics(),
             raft,
             log,
             store,
@@ -275,7 +279,29 @@ impl Node {
     /// # Errors
     /// See [`Unavailable`].
     pub async fn barrier(&self, deadline: Instant) -> Result<Arc<View>, Unavailable> {
+        if self.decides_alone() {
+            return Ok(self.view());
+        }
         self.barrier.pass(deadline).await
+    }
+
+    /// Whether this node leads as the only voter: then nothing is acknowledged that it has not
+    /// applied, and there is nobody to ask.
+    ///
+    /// Safe without a round trip. [`Node::start`] has applied what earlier lives acknowledged; a
+    /// membership of one is in effect only after everything before it was applied here; and
+    /// before another voter can lead, this node has to commit a joint membership, which shows
+    /// here first.
+    fn decides_alone(&self) -> bool {
+        if self.stopping.load(Ordering::Relaxed) {
+            return false;
+        }
+        let servers = self.servers.borrow_watched();
+        let alone = match servers.membership_config.get_joint_config().as_slice() {
+            [voters] => voters.len() == 1 && voters.contains(&self.node_id.0),
+            _ => false,
+        };
+        alone && servers.state == ServerState::Leader
     }
 
     /// The View as this node has it. It may be older than what another node has acknowledged.

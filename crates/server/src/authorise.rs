@@ -41,5 +41,6 @@ fn denial(principal: &Principal, resource: &Resource) -> Error {
             messages::access_denied_foreign(principal, action)
         }
         Asked::Arn(arn) => messages::access_denied(principal, action, arn),
+        Asked::Anything => messages::access_denied(principal, action, "*"),
     }
 }

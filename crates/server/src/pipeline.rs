@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use keystead_api::{Error, Wire, messages};
 use keystead_state::{Key, View};
-use keystead_types::{AccessKeyId, AccountId, AliasArn, KeyArn, Principal, RequestId};
+use keystead_types::{AccessKeyId, AccountId, AliasArn, KeyArn, KmsArn, Principal, RequestId};
 
 use crate::audit::{AuditTrail, Record};
 use crate::authenticate::{self, Caller};
@@ -25,7 +25,7 @@ use crate::authorise::authorise;
 use crate::front::WireRequest;
 use crate::operations::{Operation, key_state};
 use crate::region::RegionServer;
-use crate::resolve::{Found, Resolver, Resource};
+use crate::resolve::{Asked, Found, Resolver, Resource};
 
 /// How long a request may take, waiting for a leader included.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -71,9 +71,8 @@ pub(crate) struct Call<'a> {
     pub(crate) view: Arc<View>,
     pub(crate) principal: Principal,
     pub(crate) access_key_id: AccessKeyId,
-    pub(crate) request_id: RequestId,
-    /// The same for the same request sent again.
-    pub(crate) idempotency: [u8; 32],
+    request: &'a WireRequest,
+    operation: &'static str,
     resources: Vec<Resource>,
     index: AtomicU64,
 }
@@ -82,6 +81,16 @@ impl Call<'_> {
     /// The caller's account.
     pub(crate) fn account(&self) -> AccountId {
         self.principal.account()
+    }
+
+    /// The id by which the audit trail knows the request.
+    pub(crate) fn request_id(&self) -> RequestId {
+        self.request.request_id
+    }
+
+    /// What is the same for the same request sent again, and for no other.
+    pub(crate) fn idempotency(&self) -> Result<[u8; 32], Error> {
+        self.request.idempotency(&self.principal, self.operation)
     }
 
     /// The key that target number `at` turned out to be.
@@ -176,7 +185,7 @@ async fn admit(
     let view = handling.region.barrier(deadline).await?;
     record.index(view.applied());
     let caller = authenticate::authenticate(&handling.request, &handling.region, &view, "kms")?;
-    record.caller(&caller.principal, caller.access_key_id.as_str());
+    record.caller(&caller.principal, &caller.access_key_id);
     Ok((view, caller))
 }
 
@@ -203,15 +212,14 @@ async fn attempt<O: Operation>(
     let _admitted = region.throttle.admit()?;
     authorise(&caller.principal, &mut resources)?;
 
-    let idempotency = handling.request.idempotency(&caller.principal, O::NAME)?;
     let call = Call {
         region,
         index: AtomicU64::new(view.applied()),
         view,
         principal: caller.principal,
         access_key_id: caller.access_key_id,
-        request_id: handling.request.request_id,
-        idempotency,
+        request: &handling.request,
+        operation: O::NAME,
         resources,
     };
     O::check(&call, &input)?;
@@ -222,7 +230,7 @@ async fn attempt<O: Operation>(
     let output = O::execute(&call, &input).await?;
     record.response(O::record_response(&call, &output));
     if let Some(arn) = O::created(&output) {
-        record.resource(call.account().to_string(), arn);
+        record.resource(arn.account, KmsArn::Key(arn));
     }
     let index = call.index.load(Ordering::Relaxed);
     record.index(index);
@@ -246,16 +254,16 @@ fn check_keys<O: Operation>(call: &Call<'_>) -> Result<(), Error> {
 fn note_resources(record: &mut Record, resources: &[Resource], region: &RegionServer) {
     record.clear_resources();
     for resource in resources {
-        let arn = match &resource.found {
-            Found::Key(key) => {
-                KeyArn { region: region.name().clone(), account: key.account, id: key.id }
-                    .to_string()
+        match (&resource.found, &resource.asked) {
+            (Found::Key(key), _) => {
+                let (region, account, id) = (region.name().clone(), key.account, key.id);
+                record.resource(account, KmsArn::Key(KeyArn { region, account, id }));
             }
-            Found::Alias(_) => resource.asked_arn(),
-            Found::Account | Found::Absent(_) => continue,
-        };
-        let owner = resource.owner.map(|owner| owner.to_string()).unwrap_or_default();
-        record.resource(owner, arn);
+            (Found::Alias(_), Asked::Arn(KmsArn::Alias(arn))) => {
+                record.resource(arn.account, KmsArn::Alias(arn.clone()));
+            }
+            _ => {}
+        }
     }
 }
 

@@ -19,7 +19,7 @@ pub(crate) async fn result(
     operation: impl Into<Operation>,
 ) -> Result<outcome::Result, Failure> {
     let command = Command {
-        request_id: call.idempotency.to_vec(),
+        request_id: call.idempotency()?.to_vec(),
         time_ms: 0,
         principal: call.principal.to_string(),
         access_key_id: call.access_key_id.to_string(),

@@ -12,7 +12,8 @@ use keystead_crypto::random;
 use keystead_raft::{Node, ProposeError, Unavailable};
 use keystead_state::proto::{self, command};
 use keystead_state::{CLUSTER_VERSION, Command, Credential, Key, Material, Outcome, View};
-use keystead_types::{AccountId, KeyId, KeySpec, KeyUsage, Origin, Region};
+use keystead_types::{AccessKeyId, AccountId, KeyId, KeySpec, KeyUsage, Origin, Region};
+use quick_cache::Equivalent;
 use quick_cache::sync::Cache;
 use zeroize::Zeroizing;
 
@@ -43,7 +44,35 @@ pub struct RegionServer {
 }
 
 /// What a signing key depends on. The version changes with the secret.
-type SigningKeyId = (Box<str>, u64, Box<str>, Box<str>, Box<str>);
+#[derive(Clone, Hash, PartialEq, Eq)]
+struct SigningKeyId<Text = Box<str>> {
+    access_key_id: AccessKeyId,
+    version: u64,
+    date: Text,
+    region: Text,
+    service: Text,
+}
+
+/// Looked up by borrowed texts: this is done for every request.
+impl Equivalent<SigningKeyId> for SigningKeyId<&str> {
+    fn equivalent(&self, owned: &SigningKeyId) -> bool {
+        (&self.access_key_id, self.version) == (&owned.access_key_id, owned.version)
+            && [self.date, self.region, self.service]
+                == [&*owned.date, &*owned.region, &*owned.service]
+    }
+}
+
+impl From<&SigningKeyId<&str>> for SigningKeyId {
+    fn from(id: &SigningKeyId<&str>) -> Self {
+        Self {
+            access_key_id: id.access_key_id.clone(),
+            version: id.version,
+            date: id.date.into(),
+            region: id.region.into(),
+            service: id.service.into(),
+        }
+    }
+}
 
 /// A command that was applied.
 pub(crate) struct Applied {
@@ -203,14 +232,12 @@ impl RegionServer {
         region: &str,
         service: &str,
     ) -> Result<Arc<SigningKey>, Error> {
-        let id: SigningKeyId = (
-            credential.id.as_str().into(),
-            credential.version,
-            date.into(),
-            region.into(),
-            service.into(),
-        );
-        self.signing_keys.get_or_insert_with(&id, || {
+        let (access_key_id, version) = (credential.id.clone(), credential.version);
+        let id = SigningKeyId { access_key_id, version, date, region, service };
+        if let Some(known) = self.signing_keys.get(&id) {
+            return Ok(known);
+        }
+        self.signing_keys.get_or_insert_with(&SigningKeyId::from(&id), || {
             let secret = self.secret(credential)?;
             let secret = std::str::from_utf8(&secret).map_err(|_| messages::internal())?;
             Ok(Arc::new(SigningKey::derive(secret, date, region, service)))

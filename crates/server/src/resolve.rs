@@ -8,7 +8,9 @@ use std::sync::Arc;
 use keystead_api::{Error, ErrorCode, messages};
 use keystead_crypto::blob::ParsedBlob;
 use keystead_state::{Key, View};
-use keystead_types::{AccountId, AliasArn, AliasName, Arn, KeyArn, KeyId, PARTITION, Region};
+use keystead_types::{
+    AccountId, AliasArn, AliasName, Arn, KeyArn, KeyId, KmsArn, PARTITION, Region,
+};
 
 /// What an operation touches, as the request names it, with the action that must be allowed.
 #[derive(Debug, Clone, Copy)]
@@ -96,21 +98,13 @@ pub(crate) struct Resource {
     pub(crate) found: Found,
 }
 
-impl Resource {
-    /// The ARN that the request asked for; empty for the key behind a ciphertext.
-    pub(crate) fn asked_arn(&self) -> String {
-        match &self.asked {
-            Asked::Arn(arn) => arn.clone(),
-            Asked::Ciphertext => String::new(),
-        }
-    }
-}
-
 /// How a denial speaks of a resource.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Asked {
+    /// As `*`: no resource in particular.
+    Anything,
     /// By ARN.
-    Arn(String),
+    Arn(KmsArn),
     /// As "the resource associated with this ciphertext".
     Ciphertext,
 }
@@ -140,7 +134,7 @@ impl Resolver<'_> {
     /// A name that could not be that of anything.
     pub(crate) fn resolve(&self, target: &Target<'_>) -> Result<Resource, Error> {
         let (asked, owner, found) = match target.name {
-            Name::Account => (Asked::Arn("*".into()), Some(self.account), Found::Account),
+            Name::Account => (Asked::Anything, Some(self.account), Found::Account),
             Name::Key { reference, aliases } => self.key(reference, aliases)?,
             Name::Ciphertext(id) => {
                 let key = self.view.key(&id).cloned();
@@ -164,7 +158,7 @@ impl Resolver<'_> {
                 let arn = self.alias_arn(self.account, name);
                 let absent = || Found::Absent(messages::alias_not_found(&arn));
                 let found = key.map_or_else(absent, Found::Key);
-                (Asked::Arn(arn.to_string()), Some(self.account), found)
+                (Asked::Arn(arn.into()), Some(self.account), found)
             }
         };
         Ok(Resource { action: target.action, asked, owner, found })
@@ -194,12 +188,12 @@ impl Resolver<'_> {
     ) -> Result<(Asked, Option<AccountId>, Found), Error> {
         let malformed = || messages::invalid_arn(text);
         let arn = Arn::parse(text).ok_or_else(malformed)?;
-        let region: Region = arn.region.parse().map_err(|_| malformed())?;
         let account: AccountId = arn.account.parse().map_err(|_| malformed())?;
         if arn.partition != PARTITION || arn.service != "kms" {
             return Err(malformed());
         }
-        if region != *self.region {
+        if arn.region != self.region.as_str() {
+            let region: Region = arn.region.parse().map_err(|_| malformed())?;
             return Err(messages::other_region(&region));
         }
         if let Some(id) = arn.resource.strip_prefix("key/") {
@@ -218,7 +212,7 @@ impl Resolver<'_> {
         let key = self.view.key(&id).filter(|key| key.account == account).cloned();
         let absent = || Found::Absent(messages::key_not_found(&arn));
         let found = key.map_or_else(absent, Found::Key);
-        (Asked::Arn(arn.to_string()), Some(account), found)
+        (Asked::Arn(arn.into()), Some(account), found)
     }
 
     fn key_by_alias(
@@ -231,7 +225,7 @@ impl Resolver<'_> {
         let arn = self.alias_arn(account, name);
         let absent = || Found::Absent(messages::alias_not_found(&arn));
         let found = key.map_or_else(absent, Found::Key);
-        (Asked::Arn(arn.to_string()), Some(account), found)
+        (Asked::Arn(arn.into()), Some(account), found)
     }
 
     fn alias(
@@ -249,7 +243,7 @@ impl Resolver<'_> {
         } else {
             Found::Alias(name)
         };
-        Ok((Asked::Arn(arn.to_string()), Some(self.account), found))
+        Ok((Asked::Arn(arn.into()), Some(self.account), found))
     }
 
     fn alias_arn(&self, account: AccountId, name: AliasName) -> AliasArn {

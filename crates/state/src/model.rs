@@ -128,7 +128,7 @@ pub struct Key {
     /// When it was created.
     pub created: UnixMillis,
     /// All its materials, oldest first.
-    pub materials: Vec<Material>,
+    pub materials: Box<[Material]>,
     /// Index of the material that encrypts, once there is one.
     pub current_material: Option<u32>,
     /// Its key policy.

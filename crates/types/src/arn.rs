@@ -42,56 +42,101 @@ impl<'a> Arn<'a> {
     }
 }
 
-macro_rules! kms_arn {
-    ($(#[$doc:meta])* $name:ident, $field:ident: $id:ty, $kind:literal, $prefix:literal, $skip:literal) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub struct $name {
-            /// The Region it lives in.
-            pub region: Region,
-            /// The account that owns it.
-            pub account: AccountId,
-            /// What it names.
-            pub $field: $id,
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                let Self { region, account, $field } = self;
-                write!(f, "arn:{PARTITION}:kms:{region}:{account}:{}{}", $prefix, $field)
-            }
-        }
-
-        impl FromStr for $name {
-            type Err = InvalidIdentifier;
-
-            fn from_str(text: &str) -> Result<Self, Self::Err> {
-                let invalid = || InvalidIdentifier::new($kind, text);
-                let arn = Arn::parse(text).ok_or_else(invalid)?;
-                if arn.partition != PARTITION || arn.service != "kms" {
-                    return Err(invalid());
-                }
-                let resource = arn.resource.strip_prefix($skip).ok_or_else(invalid)?;
-                // An alias's name keeps the prefix that a key's id sheds.
-                let resource = if $prefix.is_empty() { arn.resource } else { resource };
-                Ok(Self {
-                    region: arn.region.parse().map_err(|_| invalid())?,
-                    account: arn.account.parse().map_err(|_| invalid())?,
-                    $field: resource.parse().map_err(|_| invalid())?,
-                })
-            }
-        }
-    };
+/// `arn:aws:kms:<region>:<account>:key/<id>`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct KeyArn {
+    /// The Region it lives in.
+    pub region: Region,
+    /// The account that owns it.
+    pub account: AccountId,
+    /// The key.
+    pub id: KeyId,
 }
 
-kms_arn!(
-    /// `arn:aws:kms:<region>:<account>:key/<id>`.
-    KeyArn, id: KeyId, "key ARN", "key/", "key/"
-);
-kms_arn!(
-    /// `arn:aws:kms:<region>:<account>:alias/<name>`.
-    AliasArn, name: AliasName, "alias ARN", "", "alias/"
-);
+impl fmt::Display for KeyArn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { region, account, id } = self;
+        write!(f, "arn:{PARTITION}:kms:{region}:{account}:key/{id}")
+    }
+}
+
+impl FromStr for KeyArn {
+    type Err = InvalidIdentifier;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let read = || {
+            let (region, account, resource) = kms_parts(text)?;
+            Some(Self { region, account, id: resource.strip_prefix("key/")?.parse().ok()? })
+        };
+        read().ok_or_else(|| InvalidIdentifier::new("key ARN", text))
+    }
+}
+
+/// `arn:aws:kms:<region>:<account>:alias/<name>`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AliasArn {
+    /// The Region it lives in.
+    pub region: Region,
+    /// The account that owns it.
+    pub account: AccountId,
+    /// The alias, its prefix included.
+    pub name: AliasName,
+}
+
+impl fmt::Display for AliasArn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { region, account, name } = self;
+        write!(f, "arn:{PARTITION}:kms:{region}:{account}:{name}")
+    }
+}
+
+impl FromStr for AliasArn {
+    type Err = InvalidIdentifier;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let read = || {
+            let (region, account, resource) = kms_parts(text)?;
+            Some(Self { region, account, name: resource.parse().ok()? })
+        };
+        read().ok_or_else(|| InvalidIdentifier::new("alias ARN", text))
+    }
+}
+
+fn kms_parts(text: &str) -> Option<(Region, AccountId, &str)> {
+    let arn = Arn::parse(text)?;
+    let ours = arn.partition == PARTITION && arn.service == "kms";
+    ours.then_some((arn.region.parse().ok()?, arn.account.parse().ok()?, arn.resource))
+}
+
+/// The ARN of anything that a request to KMS can name.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum KmsArn {
+    /// A key.
+    Key(KeyArn),
+    /// An alias.
+    Alias(AliasArn),
+}
+
+impl From<KeyArn> for KmsArn {
+    fn from(arn: KeyArn) -> Self {
+        Self::Key(arn)
+    }
+}
+
+impl From<AliasArn> for KmsArn {
+    fn from(arn: AliasArn) -> Self {
+        Self::Alias(arn)
+    }
+}
+
+impl fmt::Display for KmsArn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Key(arn) => arn.fmt(f),
+            Self::Alias(arn) => arn.fmt(f),
+        }
+    }
+}
 
 #[cfg(test)]
 mod tests {

@@ -37,7 +37,13 @@ impl AccountId {
 
 impl fmt::Display for AccountId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:012}", self.0)
+        let mut digits = [b'0'; 12];
+        let mut rest = self.0;
+        for digit in digits.iter_mut().rev() {
+            *digit += (rest % 10) as u8;
+            rest /= 10;
+        }
+        f.write_str(std::str::from_utf8(&digits).map_err(|_| fmt::Error)?)
     }
 }
 
@@ -121,7 +127,7 @@ impl KeyId {
 impl fmt::Display for KeyId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.multi_region {
-            write!(f, "mrk-{}", hex::encode(self.bytes))
+            write!(f, "mrk-{}", lower_hex(&self.bytes))
         } else {
             write_uuid(&self.bytes, f)
         }
@@ -133,7 +139,7 @@ impl FromStr for KeyId {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let parsed = match text.strip_prefix("mrk-") {
-            Some(digits) => parse_lower_hex(digits).map(|bytes| Self::new(bytes, true)),
+            Some(digits) => parse_lower_hex(digits.as_bytes()).map(|bytes| Self::new(bytes, true)),
             None => parse_uuid(text).map(|bytes| Self::new(bytes, false)),
         };
         parsed.ok_or_else(|| InvalidIdentifier::new("key id", text))
@@ -158,7 +164,7 @@ impl MaterialId {
 
 impl fmt::Display for MaterialId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&hex::encode(self.0))
+        f.write_str(&lower_hex(&self.0))
     }
 }
 
@@ -166,7 +172,7 @@ impl FromStr for MaterialId {
     type Err = InvalidIdentifier;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        parse_lower_hex(text)
+        parse_lower_hex(text.as_bytes())
             .map(Self)
             .ok_or_else(|| InvalidIdentifier::new("key material id", text))
     }
@@ -313,32 +319,50 @@ fn stamp_uuid_v4(bytes: &mut [u8; 16]) {
     bytes[8] = (bytes[8] & 0x3f) | 0x80;
 }
 
+const LOWER_HEX: &[u8; 16] = b"0123456789abcdef";
+
+/// Bytes as lower-case hexadecimal digits, two each.
+pub fn lower_hex(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
+        text.push(char::from(LOWER_HEX[usize::from(byte >> 4)]));
+        text.push(char::from(LOWER_HEX[usize::from(byte & 15)]));
+    }
+    text
+}
+
+/// Where a UUID's text has hyphens.
+const HYPHENS: [usize; 4] = [8, 13, 18, 23];
+
 fn write_uuid(bytes: &[u8; 16], f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    let mut text = [0u8; 36];
+    let mut text = [b'-'; 36];
     let mut at = 0;
-    for (i, byte) in bytes.iter().enumerate() {
-        if matches!(i, 4 | 6 | 8 | 10) {
-            text[at] = b'-';
+    for byte in bytes {
+        if HYPHENS.contains(&at) {
             at += 1;
         }
-        text[at] = b"0123456789abcdef"[usize::from(byte >> 4)];
-        text[at + 1] = b"0123456789abcdef"[usize::from(byte & 15)];
+        text[at] = LOWER_HEX[usize::from(byte >> 4)];
+        text[at + 1] = LOWER_HEX[usize::from(byte & 15)];
         at += 2;
     }
     f.write_str(std::str::from_utf8(&text).map_err(|_| fmt::Error)?)
 }
 
 fn parse_uuid(text: &str) -> Option<[u8; 16]> {
-    let bytes = text.as_bytes();
-    if bytes.len() != 36 || [8, 13, 18, 23].iter().any(|&i| bytes[i] != b'-') {
+    let text: &[u8; 36] = text.as_bytes().try_into().ok()?;
+    if HYPHENS.iter().any(|&at| text[at] != b'-') {
         return None;
     }
-    let digits: String = text.chars().filter(|&c| c != '-').collect();
+    let mut digits = [0; 32];
+    let mut rest = text.iter().enumerate().filter(|(at, _)| !HYPHENS.contains(at));
+    for digit in &mut digits {
+        *digit = *rest.next()?.1;
+    }
     parse_lower_hex(&digits)
 }
 
-fn parse_lower_hex<const N: usize>(digits: &str) -> Option<[u8; N]> {
-    if digits.bytes().any(|b| b.is_ascii_uppercase()) {
+fn parse_lower_hex<const N: usize>(digits: &[u8]) -> Option<[u8; N]> {
+    if digits.iter().any(u8::is_ascii_uppercase) {
         return None;
     }
     let mut bytes = [0; N];

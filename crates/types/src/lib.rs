@@ -9,10 +9,10 @@ mod names;
 mod principal;
 mod time;
 
-pub use arn::{AliasArn, Arn, KeyArn, PARTITION};
+pub use arn::{AliasArn, Arn, KeyArn, KmsArn, PARTITION};
 pub use ids::{
     AccessKeyId, AccountId, AliasName, ClusterId, InvalidIdentifier, KeyId, MaterialId, NodeId,
-    Region, RequestId,
+    Region, RequestId, lower_hex,
 };
 pub use names::{KeyManager, KeySpec, KeyState, KeyUsage, Origin};
 pub use principal::Principal;

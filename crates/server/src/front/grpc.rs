@@ -1,34 +1,39 @@
 //! gRPC: the same operations by the same pipeline; the messages are the protos' own.
+//!
+//! Every operation is unary: one frame in, one frame out, and the status in the trailers. The
+//! frames are read here, so that what is wrong with one is told like any other mistake of a
+//! caller, and recorded. Reflection and health are tonic's.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 
-use bytes::{Buf, BufMut, Bytes};
-use futures::FutureExt;
-use futures::future::BoxFuture;
-use http::Response;
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use http::{HeaderMap, HeaderValue, Response, header};
+use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use keystead_api::{Error, Wire, messages};
 use keystead_types::RequestId;
 use tonic::body::Body;
-use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::metadata::{MetadataMap, MetadataValue};
-use tonic::server::{Grpc, UnaryService};
 use tonic::service::Routes;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 use tower::ServiceExt;
 
-use super::{Authentication, Front, MAX_BODY, WireRequest};
+use super::{Authentication, Front, WireRequest, read, refuse, serialization};
 use crate::audit::TlsDetails;
 use crate::authenticate;
 use crate::pipeline::{self, Handling, Reply};
 
 const SERVICE_PREFIX: &str = "/keystead.kms.v1.KeyManagementService/";
+/// The services that are not ours.
+const OTHER_SERVICES: [&str; 2] = ["/grpc.health.", "/grpc.reflection."];
 /// `ErrorInfo.domain` of every error.
 const ERROR_DOMAIN: &str = "keystead";
 /// Metadata that names the Region, where there are several.
 const REGION: &str = "keystead-region";
+const ENCODING: &str = "grpc-encoding";
+/// A flag for compression and the length of the message, before each message.
+const FRAME_HEADER: usize = 5;
 
 /// Reflection and health, which are services of their own.
 #[derive(Clone)]
@@ -53,85 +58,106 @@ impl Services {
 }
 
 pub(super) async fn serve(
-    front: Arc<Front>,
+    front: &Front,
     request: http::Request<Incoming>,
     peer: SocketAddr,
     tls: Option<TlsDetails>,
 ) -> Response<Body> {
     if !front.options.bearer_tokens {
-        let error = authenticate::grpc_refused();
-        return status(&error, None).into_http();
+        return status(&authenticate::grpc_refused(), None).into_http();
     }
-    let Some(name) = request.uri().path().strip_prefix(SERVICE_PREFIX) else {
+    if OTHER_SERVICES.iter().any(|service| request.uri().path().starts_with(service)) {
         let Services(routes) = front.grpc.clone();
         return routes.oneshot(request.map(Body::new)).await.unwrap_or_else(|never| match never {});
-    };
-    let (operation, handler) = match front.registry.find(name) {
-        Ok(found) => found,
-        Err(_) => {
-            return Status::unimplemented(format!("There is no operation {name:?}.")).into_http();
-        }
-    };
-    let handler = handler.unwrap_or(pipeline::handle_unbuilt);
+    }
     let (parts, body) = request.into_parts();
-    let method =
-        Method { front: front.clone(), parts: parts.clone(), peer, tls, operation, handler };
-    let mut grpc = Grpc::new(RawCodec).apply_max_message_size_config(Some(MAX_BODY), None);
-    grpc.unary(method, http::Request::from_parts(parts, Body::new(body))).await
+    let message = match refuse_compression(&parts.headers) {
+        Ok(()) => read(body).await.and_then(unframe),
+        Err(error) => Err(error),
+    };
+    let request = match WireRequest::new(parts, message, peer, tls) {
+        Ok(request) => request.with(Authentication::BearerToken),
+        Err(error) => return status(&error, None).into_http(),
+    };
+    respond(answer(front, request).await)
 }
 
-/// One call of one operation.
-struct Method {
-    front: Arc<Front>,
-    parts: http::request::Parts,
-    peer: SocketAddr,
-    tls: Option<TlsDetails>,
-    operation: &'static str,
-    handler: crate::operations::Handler,
-}
-
-impl UnaryService<Bytes> for Method {
-    type Response = Bytes;
-    type Future = BoxFuture<'static, Result<tonic::Response<Bytes>, Status>>;
-
-    fn call(&mut self, request: tonic::Request<Bytes>) -> Self::Future {
-        let handling = self.handling(request.into_inner());
-        let handler = self.handler;
-        async move {
-            match handling {
-                Ok(handling) => respond(handler(handling).await),
-                Err(error) => Err(status(&error, None)),
-            }
-        }
-        .boxed()
-    }
-}
-
-impl Method {
-    fn handling(&self, body: Bytes) -> Result<Handling, Error> {
-        let mut request =
-            WireRequest::new(self.parts.clone(), Ok(body), self.peer, self.tls.clone())?;
-        request.authentication = Authentication::BearerToken;
+async fn answer(front: &Front, mut request: WireRequest) -> Reply {
+    let Some(default) = front.default_region() else {
+        let (result, index) = (Err(messages::internal()), None);
+        return Reply { result, index, request_id: request.request_id };
+    };
+    let broken = request.broken.take();
+    let found = || {
+        let path = request.uri.path();
+        let name = path.strip_prefix(SERVICE_PREFIX).unwrap_or_default();
+        let (operation, handler) = front.registry.find(name)?;
         let region = match request.header(REGION) {
-            Some(name) => self.front.region(name),
-            None => self.front.default_region(),
+            None => default,
+            Some(name) => front.region(name).ok_or_else(|| messages::other_region(name))?,
         };
-        let region = region
-            .cloned()
-            .ok_or_else(|| messages::other_region(request.header(REGION).unwrap_or_default()))?;
-        let audit = self.front.audit.clone();
-        Ok(Handling { region, audit, request, wire: Wire::Proto, operation: self.operation })
+        broken.map_or_else(|| Ok((operation, handler, region.clone())), Err)
+    };
+    match found() {
+        Err(error) => refuse(front, &request, default.name(), error),
+        Ok((operation, handler, region)) => {
+            let audit = front.audit.clone();
+            let handling = Handling { region, audit, request, wire: Wire::Proto, operation };
+            handler.unwrap_or(pipeline::handle_unbuilt)(handling).await
+        }
     }
 }
 
-fn respond(reply: Reply) -> Result<tonic::Response<Bytes>, Status> {
-    let body = reply.result.map_err(|error| status(&error, Some(reply.request_id)))?;
-    let mut response = tonic::Response::new(body);
-    note(response.metadata_mut(), "x-amzn-requestid", &reply.request_id.to_string());
-    if let Some(index) = reply.index {
-        note(response.metadata_mut(), "x-keystead-index", &index.to_string());
+/// Compression would let a small request become a large one.
+fn refuse_compression(headers: &HeaderMap) -> Result<(), Error> {
+    match headers.get(ENCODING) {
+        Some(encoding) if encoding != "identity" => {
+            Err(serialization("Compressed messages are not supported."))
+        }
+        _ => Ok(()),
     }
-    Ok(response)
+}
+
+/// The one message of a body: flag, length, message (the gRPC protocol's Length-Prefixed-Message).
+fn unframe(mut body: Bytes) -> Result<Bytes, Error> {
+    if body.len() < FRAME_HEADER {
+        return Err(serialization("The request holds no message."));
+    }
+    if body.get_u8() != 0 {
+        return Err(serialization("Compressed messages are not supported."));
+    }
+    match usize::try_from(body.get_u32()) {
+        Ok(length) if length == body.len() => Ok(body),
+        _ => Err(serialization("The request is not one whole message.")),
+    }
+}
+
+fn frame(message: &Bytes) -> Result<Bytes, Error> {
+    let length = u32::try_from(message.len()).map_err(|_| messages::internal())?;
+    let mut framed = BytesMut::with_capacity(FRAME_HEADER + message.len());
+    framed.put_u8(0);
+    framed.put_u32(length);
+    framed.put_slice(message);
+    Ok(framed.freeze())
+}
+
+fn respond(reply: Reply) -> Response<Body> {
+    let framed = match reply.result.and_then(|message| frame(&message)) {
+        Ok(framed) => framed,
+        Err(error) => return status(&error, Some(reply.request_id)).into_http(),
+    };
+    let ok = HeaderMap::from_iter([(Status::GRPC_STATUS, HeaderValue::from_static("0"))]);
+    let body = Full::new(framed).with_trailers(std::future::ready(Some(Ok(ok))));
+    let mut response = Response::new(Body::new(body));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    if let Ok(id) = HeaderValue::from_str(&reply.request_id.to_string()) {
+        headers.insert("x-amzn-requestid", id);
+    }
+    if let Some(index) = reply.index {
+        headers.insert("x-keystead-index", HeaderValue::from(index));
+    }
+    response
 }
 
 /// An error as a status with `google.rpc.ErrorInfo`: the reason is AWS's code.
@@ -151,40 +177,24 @@ fn note(metadata: &mut MetadataMap, name: &'static str, value: &str) {
     }
 }
 
-/// Messages as bytes: the pipeline decodes and encodes.
-#[derive(Debug, Clone, Copy)]
-struct RawCodec;
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl Codec for RawCodec {
-    type Encode = Bytes;
-    type Decode = Bytes;
-    type Encoder = Self;
-    type Decoder = Self;
-
-    fn encoder(&mut self) -> Self {
-        *self
-    }
-
-    fn decoder(&mut self) -> Self {
-        *self
-    }
-}
-
-impl Encoder for RawCodec {
-    type Item = Bytes;
-    type Error = Status;
-
-    fn encode(&mut self, item: Bytes, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
-        buffer.put(item);
-        Ok(())
-    }
-}
-
-impl Decoder for RawCodec {
-    type Item = Bytes;
-    type Error = Status;
-
-    fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<Bytes>, Status> {
-        Ok(Some(buffer.copy_to_bytes(buffer.remaining())))
+    #[test]
+    fn a_body_is_one_whole_message() {
+        let message = Bytes::from_static(b"message");
+        assert_eq!(unframe(frame(&message).unwrap()).unwrap(), message);
+        assert_eq!(unframe(frame(&Bytes::new()).unwrap()).unwrap(), "");
+        for body in [
+            &b""[..],
+            b"\0\0\0\0",
+            b"\x01\0\0\0\x01x",
+            b"\0\0\0\0\x02x",
+            b"\0\0\0\0\x01xy",
+            b"\0\xff\xff\xff\xffx",
+        ] {
+            assert!(unframe(Bytes::copy_from_slice(body)).is_err(), "{body:?}");
+        }
     }
 }

@@ -5,7 +5,7 @@ use keystead_api::{Error, Wire, messages};
 use keystead_types::RequestId;
 use tonic::body::Body;
 
-use super::{Front, WireRequest, full, scoped_region, stamp};
+use super::{Front, WireRequest, full, refuse, scoped_region, stamp};
 use crate::pipeline::{self, Handling, Reply};
 
 const CONTENT_TYPE: &str = "application/x-amz-json-1.1";
@@ -31,21 +31,6 @@ pub(super) async fn serve(front: &Front, mut request: WireRequest) -> Response<B
         }
     };
     respond(reply)
-}
-
-/// Answers before there is anybody to answer; the audit trail has it all the same.
-fn refuse(
-    front: &Front,
-    request: &WireRequest,
-    region: &keystead_types::Region,
-    error: Error,
-) -> Reply {
-    let mut record = request.record("Unknown", region);
-    record.error(&error);
-    let written = front.audit.append(&record);
-    let error = if written.is_ok() { error } else { messages::internal() };
-    crate::metrics::request("Unknown", Some(&error));
-    Reply { result: Err(error), index: None, request_id: request.request_id }
 }
 
 fn respond(reply: Reply) -> Response<Body> {

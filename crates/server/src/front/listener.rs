@@ -39,12 +39,12 @@ const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 #[derive(Debug, thiserror::Error)]
 pub enum ListenerError {
     /// The address cannot be listened on.
-    #[error("cannot listen on {address}: {source}")]
+    #[error("cannot listen on {address}: {cause}")]
     Bind {
         /// The address.
         address: SocketAddr,
         /// Why.
-        source: io::Error,
+        cause: io::Error,
     },
 }
 
@@ -64,7 +64,7 @@ impl Listener {
         address: SocketAddr,
         tls: Option<TlsIdentity>,
     ) -> Result<Self, ListenerError> {
-        let failed = |source| ListenerError::Bind { address, source };
+        let failed = |cause| ListenerError::Bind { address, cause };
         let listener = TcpListener::bind(address).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         Ok(Self { listener, address, tls })
@@ -139,13 +139,9 @@ async fn connection(
     match tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await {
         Ok(Ok(stream)) => {
             let (_, session) = stream.get_ref();
-            let details = TlsDetails {
-                tls_version: session.protocol_version().map(name_of).unwrap_or_default(),
-                cipher_suite: session
-                    .negotiated_cipher_suite()
-                    .map(|suite| name_of(suite.suite()))
-                    .unwrap_or_default(),
-            };
+            let version = session.protocol_version().map(name_of).unwrap_or_default();
+            let suite = session.negotiated_cipher_suite().map(|suite| name_of(suite.suite()));
+            let details = TlsDetails::new(&version, &suite.unwrap_or_default());
             http(stream, peer, Some(details), front, watcher).await;
         }
         Ok(Err(error)) => tracing::debug!(%error, %peer, "TLS handshake failed"),

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
-use keystead_api::{Error, ErrorCode};
+use keystead_api::{Error, ErrorCode, messages};
 use keystead_types::{Region, RequestId};
 use tonic::body::Body;
 
@@ -22,6 +22,7 @@ pub(crate) use request::{Authentication, WireRequest};
 
 use crate::audit::{AuditTrail, TlsDetails};
 use crate::operations::Registry;
+use crate::pipeline::Reply;
 use crate::region::RegionServer;
 
 /// The largest request body in bytes: the largest legal request is a policy of 128 KiB with tags,
@@ -84,7 +85,7 @@ impl Front {
             return plain(StatusCode::FORBIDDEN, "Requests from web pages are refused.\n");
         }
         if is_grpc(request.headers()) {
-            return grpc::serve(self, request, peer, tls).await;
+            return grpc::serve(&self, request, peer, tls).await;
         }
         if request.method() != Method::POST || request.uri().path() != "/" {
             return plain(StatusCode::NOT_FOUND, "There is nothing here but POST /.\n");
@@ -105,6 +106,16 @@ impl Front {
             json::serve(&self, request).await
         }
     }
+}
+
+/// Answers before there is anybody to answer; the audit trail has it all the same.
+fn refuse(front: &Front, request: &WireRequest, region: &Region, error: Error) -> Reply {
+    let mut record = request.record("Unknown", region);
+    record.error(&error);
+    let written = front.audit.append(&record);
+    let error = if written.is_ok() { error } else { messages::internal() };
+    crate::metrics::request("Unknown", Some(&error));
+    Reply { result: Err(error), index: None, request_id: request.request_id }
 }
 
 /// Reads a body within its limits of size and time.
@@ -164,7 +175,5 @@ fn plain(status: StatusCode, text: &'static str) -> Response<Body> {
 
 /// The Region that a signature is scoped to, where it can be read and is served.
 fn scoped_region<'a>(front: &'a Front, request: &WireRequest) -> Option<&'a Arc<RegionServer>> {
-    let signed = crate::sigv4::parse(&request.signed()).ok()?;
-    let scoped: Region = signed.region.parse().ok()?;
-    front.region(scoped.as_str())
+    front.region(crate::sigv4::scoped_region(&request.headers)?)
 }

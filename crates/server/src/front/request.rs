@@ -56,14 +56,19 @@ impl WireRequest {
         peer: SocketAddr,
         tls: Option<TlsDetails>,
     ) -> Result<Self, Error> {
-        let random = || random::bytes::<16>().map_err(|_| messages::internal());
+        // One draw for both: a call of the generator costs more than the bytes.
+        let drawn = random::bytes::<32>().map_err(|_| messages::internal())?;
+        let (request_id, event_id) = drawn.split_at(16);
+        let id = |bytes: &[u8]| {
+            bytes.try_into().map(RequestId::from_random).map_err(|_| messages::internal())
+        };
         let (body, broken) = match body {
             Ok(body) => (body, None),
             Err(error) => (Bytes::new(), Some(error)),
         };
         Ok(Self {
-            request_id: RequestId::from_random(random()?),
-            event_id: RequestId::from_random(random()?),
+            request_id: id(request_id)?,
+            event_id: id(event_id)?,
             authentication: Authentication::Signature,
             http2: parts.version == http::Version::HTTP_2,
             method: parts.method,
@@ -75,6 +80,11 @@ impl WireRequest {
             peer,
             tls,
         })
+    }
+
+    /// The same request, authenticated in this way.
+    pub(crate) fn with(self, authentication: Authentication) -> Self {
+        Self { authentication, ..self }
     }
 
     /// A header's text.
@@ -120,7 +130,7 @@ impl WireRequest {
     }
 
     /// The audit record of this request, with what is known so far.
-    pub(crate) fn record(&self, operation: &str, region: &Region) -> Record {
+    pub(crate) fn record(&self, operation: &'static str, region: &Region) -> Record {
         self.record_of("kms.amazonaws.com", operation, region)
     }
 
@@ -128,7 +138,7 @@ impl WireRequest {
     pub(crate) fn record_of(
         &self,
         service: &'static str,
-        operation: &str,
+        operation: &'static str,
         region: &Region,
     ) -> Record {
         Record::new(audit::Origin {
@@ -138,7 +148,7 @@ impl WireRequest {
             request_id: self.request_id,
             event_id: self.event_id,
             time: self.time,
-            source: self.peer.ip().to_string(),
+            source: self.peer.ip(),
             user_agent: self.header("user-agent").unwrap_or_default(),
             tls: self.tls.clone(),
         })

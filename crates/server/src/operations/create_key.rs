@@ -2,7 +2,7 @@
 
 use keystead_api::{Error, ErrorCode, kms, messages};
 use keystead_state::proto::{self, outcome};
-use keystead_types::{KeyId, KeySpec, KeyUsage, Origin};
+use keystead_types::{KeyArn, KeyId, KeySpec, KeyUsage, Origin};
 
 use super::{Operation, metadata, refuse_members, tags};
 use crate::audit::Parameters;
@@ -77,7 +77,7 @@ impl Operation for CreateKey {
     fn record(input: &Self::Input) -> Parameters {
         Parameters::new()
             .text("policy", &input.policy)
-            .name("description", input.description())
+            .text("description", &input.description)
             .name(
                 "keyUsage",
                 input.key_usage.map_or("ENCRYPT_DECRYPT", |_| input.key_usage().as_text()),
@@ -95,8 +95,8 @@ impl Operation for CreateKey {
             .list("tags", tags::record(&input.tags))
     }
 
-    fn created(output: &Self::Output) -> Option<String> {
-        output.key_metadata.as_ref()?.arn.clone()
+    fn created(output: &Self::Output) -> Option<KeyArn> {
+        output.key_metadata.as_ref()?.arn.as_ref()?.parse().ok()
     }
 
     fn record_response(_: &Call<'_>, output: &Self::Output) -> Parameters {

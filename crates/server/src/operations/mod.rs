@@ -4,7 +4,7 @@
 use std::future::Future;
 
 use keystead_api::{Error, Message};
-use keystead_types::KeyUsage;
+use keystead_types::{KeyArn, KeyUsage};
 
 use crate::audit::Parameters;
 use crate::pipeline::{Call, Failure};
@@ -44,7 +44,7 @@ mod symmetric;
 mod tags;
 
 pub(crate) use key_state::StateRule;
-pub(crate) use registry::{Handler, Registry};
+pub(crate) use registry::Registry;
 
 /// One operation of the API: what it touches, what it needs, what it does, what is recorded.
 pub(crate) trait Operation: Send + Sync + Sized + 'static {
@@ -93,8 +93,8 @@ pub(crate) trait Operation: Send + Sync + Sized + 'static {
     /// The audit record's `requestParameters`: never plaintext, ciphertext or tokens.
     fn record(input: &Self::Input) -> Parameters;
 
-    /// The ARN of what it created, for the audit record's `resources`.
-    fn created(_output: &Self::Output) -> Option<String> {
+    /// The ARN of the key it created, for the audit record's `resources`.
+    fn created(_output: &Self::Output) -> Option<KeyArn> {
         None
     }
 

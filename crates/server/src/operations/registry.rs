@@ -8,7 +8,7 @@ use super::*;
 use crate::pipeline::{self, Handling};
 
 /// Runs one operation from raw bytes to raw bytes.
-pub(crate) type Handler = fn(Handling) -> pipeline::Answering;
+type Handler = fn(Handling) -> pipeline::Answering;
 
 /// What a name stands for.
 pub(crate) struct Registry {

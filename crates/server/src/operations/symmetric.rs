@@ -62,7 +62,7 @@ pub(super) fn check_made_by(call: &Call<'_>, key: &Key, ciphertext: &[u8]) -> Re
     let parsed = ParsedBlob::parse(ciphertext)
         .map_err(|_| Error::bare(ErrorCode::InvalidCiphertextException))?;
     if parsed.key_id() == key.id { Ok(()) } else { Err(messages::incorrect_key()) }
-        .inspect_err(|_| tracing::debug!(request = %call.request_id, "ciphertext of another key"))
+        .inspect_err(|_| tracing::debug!(request = %call.request_id(), "ciphertext of another key"))
 }
 
 /// Refuses an algorithm that is not for symmetric keys.

@@ -74,6 +74,14 @@ pub fn parse<'a>(request: &Request<'a>) -> Result<Authorization<'a>, Rejection> 
     }
 }
 
+/// The Region that the credential scope names, as far as that can be told at a glance: enough to
+/// find out who answers, which then parses and verifies.
+pub fn scoped_region(headers: &HeaderMap) -> Option<&str> {
+    let header = headers.get("authorization")?.to_str().ok()?;
+    let (_, credential) = header.split_once("Credential=")?;
+    credential.split('/').nth(2)
+}
+
 impl Authorization<'_> {
     /// The credential scope without the access key.
     pub fn scope(&self) -> String {
@@ -129,11 +137,13 @@ impl Authorization<'_> {
     fn check_clock(&self, now: i64) -> Result<(), Rejection> {
         let (earliest, latest) =
             (now.saturating_sub(MAX_SKEW_SECONDS), now.saturating_add(MAX_SKEW_SECONDS));
-        let signed = self.date.text.clone();
+        let signed = || self.date.text.clone();
         if self.date.seconds < earliest {
+            let signed = signed();
             return Err(Rejection::Expired { signed, limit: basic(earliest), now: basic(now) });
         }
         if self.date.seconds > latest {
+            let signed = signed();
             return Err(Rejection::NotYetCurrent { signed, limit: basic(latest), now: basic(now) });
         }
         Ok(())

@@ -7,6 +7,7 @@ use thiserror::Error;
 use super::date::AmzDate;
 use super::{ALGORITHM, Request};
 use keystead_crypto::digest::sha256;
+use keystead_types::lower_hex;
 
 /// A header that should be part of the signature is not in the request.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -58,7 +59,7 @@ pub fn canonical_request(
 
 /// The text to sign: algorithm, date, credential scope and the canonical request's hash.
 pub fn string_to_sign(date: &AmzDate, scope: &str, canonical_request: &[u8]) -> String {
-    let hash = hex::encode(sha256(canonical_request));
+    let hash = lower_hex(&sha256(canonical_request));
     format!("{ALGORITHM}\n{}\n{scope}\n{hash}", date.text)
 }
 

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use keystead_crypto::digest::hmac_sha256;
+use keystead_types::lower_hex;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use super::TERMINATOR;
@@ -26,7 +27,7 @@ impl SigningKey {
 
     /// The signature over `text`, in lower-case hexadecimal.
     pub fn sign(&self, text: &[u8]) -> String {
-        hex::encode(hmac_sha256(&self.0, text))
+        lower_hex(&hmac_sha256(&self.0, text))
     }
 }
 

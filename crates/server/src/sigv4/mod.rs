@@ -17,7 +17,7 @@ mod key;
 mod rejection;
 mod sign;
 
-pub use authorization::{Authorization, parse};
+pub use authorization::{Authorization, parse, scoped_region};
 pub use canonical::{AbsentHeader, PathRule, canonical_request, string_to_sign};
 pub use date::AmzDate;
 pub use key::SigningKey;
@@ -26,7 +26,7 @@ pub use sign::{Credentials, SignError, sign};
 
 use http::HeaderMap;
 use keystead_crypto::{constant_time_eq, digest};
-use keystead_types::UnixMillis;
+use keystead_types::{UnixMillis, lower_hex};
 
 /// The algorithm's name, first word of the `Authorization` header and of the string to sign.
 pub const ALGORITHM: &str = "AWS4-HMAC-SHA256";
@@ -87,7 +87,7 @@ pub fn verify(
 ) -> Result<(), Rejection> {
     authorization.check(now, expect)?;
     require_signed(request, authorization)?;
-    let body_hash = hex::encode(digest::sha256(request.body));
+    let body_hash = lower_hex(&digest::sha256(request.body));
     check_declared_hash(request.headers, &body_hash)?;
     let canonical =
         canonical_request(request, &authorization.signed_headers, &body_hash, expect.path)?;

@@ -3,7 +3,7 @@
 use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use http::{HeaderMap, header};
 use keystead_crypto::digest::sha256;
-use keystead_types::UnixMillis;
+use keystead_types::{UnixMillis, lower_hex};
 use thiserror::Error;
 
 use super::canonical::{AbsentHeader, PathRule, canonical_request, string_to_sign};
@@ -73,7 +73,7 @@ pub fn sign(
     names.sort_unstable();
     names.dedup();
 
-    let body_hash = hex::encode(sha256(request.body));
+    let body_hash = lower_hex(&sha256(request.body));
     let signed = Request { headers: &headers, ..*request };
     let canonical = canonical_request(&signed, &names, &body_hash, PathRule::Normalized)?;
     let scope = format!("{}/{region}/{service}/{TERMINATOR}", date.day());

@@ -1,0 +1,212 @@
+//! One line of the audit trail.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use keystead_api::{Error, ErrorCode};
+use keystead_types::{AccessKeyId, AccountId, KmsArn, Principal, Region, RequestId, UnixMillis};
+use serde::{Serialize, Serializer};
+
+use super::Parameters;
+
+/// Characters of a user agent that are kept.
+const USER_AGENT: usize = 1024;
+
+/// A value that is written as its text.
+#[derive(Debug, Clone)]
+pub(super) struct Shown<T>(pub(super) T);
+
+impl<T: fmt::Display> Serialize for Shown<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+/// One request, in the members of CloudTrail's event format 1.11.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Record {
+    event_version: &'static str,
+    user_identity: Identity,
+    event_time: Shown<UnixMillis>,
+    event_source: &'static str,
+    event_name: &'static str,
+    aws_region: Shown<Region>,
+    #[serde(rename = "sourceIPAddress")]
+    source_ip_address: Shown<IpAddr>,
+    user_agent: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error_code: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error_message: Option<String>,
+    request_parameters: Parameters,
+    response_elements: Parameters,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    additional_event_data: Option<AdditionalData>,
+    #[serde(rename = "requestID")]
+    request_id: Shown<RequestId>,
+    #[serde(rename = "eventID")]
+    event_id: Shown<RequestId>,
+    read_only: bool,
+    resources: Vec<ResourceEntry>,
+    event_type: &'static str,
+    management_event: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recipient_account_id: Option<Shown<AccountId>>,
+    event_category: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tls_details: Option<TlsDetails>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Identity {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    principal_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    arn: Option<Shown<Principal>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    account_id: Option<Shown<AccountId>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    access_key_id: Option<Shown<AccessKeyId>>,
+}
+
+/// What Keystead adds: the log index of the state that the request was evaluated against.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct AdditionalData {
+    keystead_index: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct ResourceEntry {
+    #[serde(rename = "accountId")]
+    account_id: Shown<AccountId>,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    #[serde(rename = "ARN")]
+    arn: Shown<KmsArn>,
+}
+
+/// How the connection was secured.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct TlsDetails {
+    tls_version: Shown<Arc<str>>,
+    cipher_suite: Shown<Arc<str>>,
+}
+
+impl TlsDetails {
+    /// A protocol version and a cipher suite, in the names of the TLS registry.
+    pub(crate) fn new(version: &str, suite: &str) -> Self {
+        Self { tls_version: Shown(version.into()), cipher_suite: Shown(suite.into()) }
+    }
+}
+
+/// What is known of a request before anything in it was understood.
+pub(crate) struct Origin<'a> {
+    pub(crate) service: &'static str,
+    pub(crate) operation: &'static str,
+    pub(crate) region: &'a Region,
+    pub(crate) request_id: RequestId,
+    pub(crate) event_id: RequestId,
+    pub(crate) time: UnixMillis,
+    pub(crate) source: IpAddr,
+    pub(crate) user_agent: &'a str,
+    pub(crate) tls: Option<TlsDetails>,
+}
+
+impl Record {
+    pub(crate) fn new(origin: Origin<'_>) -> Self {
+        Self {
+            event_version: "1.11",
+            user_identity: Identity {
+                kind: "Unknown",
+                principal_id: None,
+                arn: None,
+                account_id: None,
+                access_key_id: None,
+            },
+            event_time: Shown(origin.time),
+            event_source: origin.service,
+            event_name: origin.operation,
+            aws_region: Shown(origin.region.clone()),
+            source_ip_address: Shown(origin.source),
+            user_agent: start_of(origin.user_agent, USER_AGENT).to_owned(),
+            error_code: None,
+            error_message: None,
+            request_parameters: Parameters::none(),
+            response_elements: Parameters::none(),
+            additional_event_data: None,
+            request_id: Shown(origin.request_id),
+            event_id: Shown(origin.event_id),
+            read_only: true,
+            resources: Vec::new(),
+            event_type: "AwsApiCall",
+            management_event: true,
+            recipient_account_id: None,
+            event_category: "Management",
+            tls_details: origin.tls,
+        }
+    }
+
+    pub(crate) fn read_only(&mut self, read_only: bool) {
+        self.read_only = read_only;
+    }
+
+    pub(crate) fn caller(&mut self, principal: &Principal, access_key_id: &AccessKeyId) {
+        self.user_identity = Identity {
+            kind: principal.kind(),
+            principal_id: Some(principal.unique_id()),
+            arn: Some(Shown(principal.clone())),
+            account_id: Some(Shown(principal.account())),
+            access_key_id: Some(Shown(access_key_id.clone())),
+        };
+        self.recipient_account_id = Some(Shown(principal.account()));
+    }
+
+    pub(crate) fn parameters(&mut self, parameters: Parameters) {
+        self.request_parameters = parameters;
+    }
+
+    pub(crate) fn response(&mut self, elements: Parameters) {
+        self.response_elements = elements;
+    }
+
+    pub(crate) fn index(&mut self, index: u64) {
+        self.additional_event_data = Some(AdditionalData { keystead_index: index });
+    }
+
+    /// A key or alias that the request touched; both are logged with the type of a key.
+    pub(crate) fn resource(&mut self, account: AccountId, arn: KmsArn) {
+        let (account_id, arn) = (Shown(account), Shown(arn));
+        self.resources.push(ResourceEntry { account_id, kind: "AWS::KMS::Key", arn });
+    }
+
+    pub(crate) fn clear_resources(&mut self) {
+        self.resources.clear();
+    }
+
+    pub(crate) fn error(&mut self, error: &Error) {
+        let code = match error.code() {
+            ErrorCode::AccessDeniedException => "AccessDenied",
+            code => code.as_str(),
+        };
+        self.error_code = Some(code.to_owned());
+        self.error_message = error.message().map(str::to_owned);
+    }
+
+    /// An error of a protocol with spellings of its own.
+    pub(crate) fn fault(&mut self, code: &str, text: &str) {
+        self.error_code = Some(code.to_owned());
+        self.error_message = Some(text.to_owned());
+    }
+}
+
+/// The first characters of a text.
+fn start_of(text: &str, characters: usize) -> &str {
+    text.char_indices().nth(characters).map_or(text, |(end, _)| &text[..end])
+}
