@@ -54,34 +54,48 @@ const GRACE: Duration = Duration::from_secs(10);
 /// Runs `keystead dev`.
 pub async fn run(arguments: DevArguments) -> Result<()> {
     logging::install(false);
+    let signals = serve::Signals::watch()?;
     serve::harden();
     check_address(&arguments)?;
     let seed = arguments.seed.as_deref().map(Seed::read).transpose()?.unwrap_or_default();
+    let listener = Listener::bind(arguments.listen, None).await?;
+    let mut regions = Vec::new();
+    let outcome = serve_all(&arguments, &seed, &mut regions, listener, signals).await;
+    serve::shut_down(&regions, outcome).await
+}
+
+async fn serve_all(
+    arguments: &DevArguments,
+    seed: &Seed,
+    regions: &mut Vec<Arc<RegionServer>>,
+    listener: Listener,
+    signals: serve::Signals,
+) -> Result<()> {
     let accounts = arguments.accounts.iter().chain(&seed.accounts);
     let accounts = accounts.map(seed::AccountSeed::to_new).collect::<Result<Vec<_>>>()?;
-    let mut regions = Vec::new();
     for name in &arguments.regions {
-        let region = open(&arguments, name).await.with_context(|| format!("start {name}"))?;
-        for account in &accounts {
-            boot::ensure_account(&region, account).await?;
-        }
-        seed.plant(&region).await?;
+        let region = open(arguments, name).await.with_context(|| format!("start {name}"))?;
         regions.push(Arc::new(region));
     }
+    for region in regions.iter() {
+        for account in &accounts {
+            boot::ensure_account(region, account).await?;
+        }
+        seed.plant(region).await?;
+    }
+    let audit = Arc::new(AuditTrail::standard_error());
     if !arguments.ephemeral {
         let admin = AdminSocket::bind(&arguments.data_dir.join(AdminSocket::NAME)).await?;
-        tokio::spawn(admin.serve(regions.clone(), std::future::pending()));
+        tokio::spawn(admin.serve(regions.clone(), audit.clone(), std::future::pending()));
     }
-    let listener = Listener::bind(arguments.listen, None).await?;
     let (operations, operations_address) =
         serve::operations(SocketAddr::from(OPERATIONS), true, regions.clone()).await?;
     let options = FrontOptions { bearer_tokens: true, refuse_origin: true };
-    let audit = Arc::new(AuditTrail::standard_error());
-    let front = Arc::new(Front::new(regions, audit, options));
+    let front = Arc::new(Front::new(regions.clone(), audit, options));
     if let (Some(account), Some(region)) = (accounts.first(), arguments.regions.first()) {
         announce(account, region, listener.address(), operations_address)?;
     }
-    serve::until_stopped(listener, front, operations, GRACE).await
+    serve::until_stopped(listener, front, operations, GRACE, signals).await
 }
 
 fn check_address(arguments: &DevArguments) -> Result<()> {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use keystead_server::{Front, Listener, OperationsPort, RegionServer, metrics};
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Prepares the process for holding secrets.
 pub fn harden() {
@@ -35,12 +35,47 @@ pub async fn operations(
     Ok((port, address))
 }
 
+/// The signals that ask a process to end.
+pub struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    /// Watches for them from now on: the first thing to do, so that one that comes while the node
+    /// starts ends it well, too.
+    pub fn watch() -> Result<Self> {
+        let watch = |kind| signal(kind).context("watch for signals");
+        let (terminate, interrupt) = (SignalKind::terminate(), SignalKind::interrupt());
+        Ok(Self { terminate: watch(terminate)?, interrupt: watch(interrupt)? })
+    }
+
+    async fn received(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+/// Stops the nodes of these Regions, whatever came of serving them: a store that is still open
+/// when the process ends may take it down with an abort.
+pub async fn shut_down(regions: &[Arc<RegionServer>], outcome: Result<()>) -> Result<()> {
+    let mut stopped = Ok(());
+    for region in regions {
+        let shutdown = region.node().shutdown().await;
+        stopped = stopped.and(shutdown.with_context(|| format!("stop {}", region.name())));
+    }
+    outcome.and(stopped)
+}
+
 /// Serves until SIGTERM or SIGINT, or until a node fails for good.
 pub async fn until_stopped(
     listener: Listener,
     front: Arc<Front>,
     operations: Arc<OperationsPort>,
     grace: Duration,
+    mut signals: Signals,
 ) -> Result<()> {
     for region in front.regions() {
         let region = region.clone();
@@ -57,29 +92,14 @@ pub async fn until_stopped(
     let mut reason = None;
     let stop = async {
         tokio::select! {
-            result = terminated() => if let Err(error) = result {
-                tracing::error!(%error, "signals cannot be received; stopping");
-            },
+            () = signals.received() => {}
             failed = failure.recv() => reason = failed,
         }
         operations.drain();
     };
     listener.serve(front.clone(), stop, grace).await;
-    for region in front.regions() {
-        region.node().shutdown().await.with_context(|| format!("stop {}", region.name()))?;
-    }
     match reason {
         Some(reason) => bail!("a node failed and must be restarted: {reason}"),
         None => Ok(()),
     }
-}
-
-async fn terminated() -> std::io::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-    Ok(())
 }

@@ -11,7 +11,7 @@ use keystead_server::admin::AdminSocket;
 use keystead_server::boot::{self, NewAccount, Place};
 use keystead_server::process::{FileSeal, random};
 use keystead_server::tls::TlsIdentity;
-use keystead_server::{AuditTrail, Front, FrontOptions, Listener, MinFree};
+use keystead_server::{AuditTrail, Front, FrontOptions, Listener, MinFree, RegionServer};
 use keystead_types::AccountId;
 
 use crate::config::Config;
@@ -49,29 +49,44 @@ pub enum ClusterCommand {
 /// Runs `keystead server`.
 pub async fn run(arguments: ConfigArguments) -> Result<()> {
     logging::install(true);
+    let signals = serve::Signals::watch()?;
     serve::harden();
     let config = Config::load(&arguments.config)?;
-    let seal = FileSeal::open(&config.seal)?;
-    let place = Place::Folder(config.data_dir.clone());
-    let region = boot::open(&config.region, &place, min_free(&config), &seal).await?;
-    let region = Arc::new(region);
+    let seal =
+        FileSeal::open(&config.seal).context("open the seal that `keystead cluster init` made")?;
+    let tls = config.tls.as_ref().map(|(chain, key)| TlsIdentity::load(chain, key)).transpose()?;
     let audit = AuditTrail::file(&config.audit)
         .with_context(|| format!("open the audit trail {}", config.audit.display()))?;
-    let tls = config.tls.as_ref().map(|(chain, key)| TlsIdentity::load(chain, key)).transpose()?;
-    let admin = AdminSocket::bind(&config.data_dir.join(AdminSocket::NAME)).await?;
     let listener = Listener::bind(config.clients, tls).await?;
+    let place = Place::Folder(config.data_dir.clone());
+    let region = boot::open(&config.region, &place, min_free(&config), &seal)
+        .await
+        .with_context(|| format!("start the node of {}", config.data_dir.display()))?;
+    let regions = vec![Arc::new(region)];
+    let outcome = serve_all(&config, &regions, listener, Arc::new(audit), signals).await;
+    serve::shut_down(&regions, outcome).await
+}
+
+async fn serve_all(
+    config: &Config,
+    regions: &[Arc<RegionServer>],
+    listener: Listener,
+    audit: Arc<AuditTrail>,
+    signals: serve::Signals,
+) -> Result<()> {
+    let admin = AdminSocket::bind(&config.data_dir.join(AdminSocket::NAME)).await?;
     let (operations, operations_address) =
-        serve::operations(config.operations, false, vec![region.clone()]).await?;
+        serve::operations(config.operations, false, regions.to_vec()).await?;
     // It answers as long as the process lives: how a node stops is of interest too.
-    tokio::spawn(admin.serve(vec![region.clone()], std::future::pending()));
+    tokio::spawn(admin.serve(regions.to_vec(), audit.clone(), std::future::pending()));
     tracing::info!(
         region = %config.region,
         clients = %listener.address(),
         operations = %operations_address,
         "serving"
     );
-    let front = Front::new(vec![region], Arc::new(audit), FrontOptions::default());
-    serve::until_stopped(listener, Arc::new(front), operations, config.shutdown_grace).await
+    let front = Arc::new(Front::new(regions.to_vec(), audit, FrontOptions::default()));
+    serve::until_stopped(listener, front, operations, config.shutdown_grace, signals).await
 }
 
 /// Runs `keystead config …`.
@@ -106,8 +121,13 @@ async fn init(arguments: &ConfigArguments, account: AccountId) -> Result<()> {
     };
     let place = Place::Folder(config.data_dir.clone());
     let server = boot::open_or_initialise(&config.region, &place, min_free(&config), &seal).await?;
+    let regions = [Arc::new(server)];
+    let outcome = found(&config, &regions[0], account).await;
+    serve::shut_down(&regions, outcome).await
+}
+
+async fn found(config: &Config, server: &RegionServer, account: AccountId) -> Result<()> {
     if server.view().accounts().next().is_some() {
-        server.node().shutdown().await?;
         bail!("{} holds a cluster already; nothing was changed", config.data_dir.display());
     }
     let new = NewAccount {
@@ -115,8 +135,7 @@ async fn init(arguments: &ConfigArguments, account: AccountId) -> Result<()> {
         access_key_id: new_access_key_id()?.parse()?,
         secret: STANDARD.encode(random::bytes::<30>()?).into(),
     };
-    boot::ensure_account(&server, &new).await?;
-    server.node().shutdown().await?;
+    boot::ensure_account(server, &new).await?;
     line(&format!("A new cluster serves {} from {}.", config.region, config.data_dir.display()))?;
     line(&format!("Back up the seal file {}: without it the data", config.seal.display()))?;
     line("cannot be read by anybody, and with it by anybody.")?;

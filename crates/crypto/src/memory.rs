@@ -91,11 +91,11 @@ pub fn usage() -> Usage {
 
 /// A protection that this system did not grant. The process can run without it; say so in the log.
 #[derive(Debug, thiserror::Error)]
-#[error("{what}: {source}; {remedy}")]
+#[error("{what}: {cause}; {remedy}")]
 pub struct HardeningFailure {
     what: &'static str,
     remedy: &'static str,
-    source: io::Error,
+    cause: io::Error,
 }
 
 /// Switches core dumps off, forbids other processes of the same user to attach, and tries to lock
@@ -126,7 +126,7 @@ pub fn harden_process() -> Vec<HardeningFailure> {
         ),
     ];
     let failures = attempts.into_iter().filter_map(|(what, remedy, result)| {
-        result.err().map(|source| HardeningFailure { what, remedy, source })
+        result.err().map(|cause| HardeningFailure { what, remedy, cause })
     });
     failures.collect()
 }

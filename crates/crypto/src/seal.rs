@@ -72,12 +72,12 @@ pub enum SealError {
     #[error("the root key under seal {0} is damaged or belongs to another cluster")]
     Damaged(String),
     /// The seal file cannot be read or written.
-    #[error("seal file {}: {source}", path.display())]
+    #[error("seal file {}: {cause}", path.display())]
     File {
         /// Its path.
         path: PathBuf,
         /// The system's word on it.
-        source: io::Error,
+        cause: io::Error,
     },
     /// The seal file is not what one must be.
     #[error("seal file {} {problem}", path.display())]
@@ -106,7 +106,7 @@ impl FileSeal {
         let key = Key32::generate()?;
         let seal = SealKey::new("file", key)?;
         write_new(path, seal.key.expose())
-            .map_err(|source| SealError::File { path: path.to_owned(), source })?;
+            .map_err(|cause| SealError::File { path: path.to_owned(), cause })?;
         Ok(Self(seal))
     }
 
@@ -116,7 +116,7 @@ impl FileSeal {
     /// # Errors
     /// [`SealError::File`], [`SealError::Refused`] or [`SealError::Crypto`].
     pub fn open(path: &Path) -> Result<Self, SealError> {
-        let failed = |source| SealError::File { path: path.to_owned(), source };
+        let failed = |cause| SealError::File { path: path.to_owned(), cause };
         let mut options = OpenOptions::new();
         // A pipe in the place of the file must not make the start hang.
         options.read(true).custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed());

@@ -54,7 +54,7 @@ pub enum BootError {
     #[error(transparent)]
     Crypto(#[from] CryptoError),
     /// The disk failed.
-    #[error("the data folder cannot be used: {0}")]
+    #[error("the data folder cannot be used")]
     Io(#[from] std::io::Error),
     /// A command of the initialisation was not acknowledged.
     #[error("the initialisation was not acknowledged: {0}")]
@@ -104,6 +104,10 @@ pub async fn open(
     min_free: MinFree,
     seal: &dyn Seal,
 ) -> Result<RegionServer, BootError> {
+    // Opening a store would create the folder.
+    if matches!(place, Place::Folder(folder) if !folder.exists()) {
+        return Err(BootError::NotInitialised);
+    }
     let store = open_store(place)?;
     let format = Format::read(&*store)?.ok_or(BootError::NotInitialised)?;
     start(region, place, min_free, seal, store, format).await

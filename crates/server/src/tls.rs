@@ -25,20 +25,20 @@ const WATCH_INTERVAL: Duration = Duration::from_secs(1);
 #[derive(Debug, Error)]
 pub enum TlsError {
     /// A file is not readable.
-    #[error("cannot read {path}: {source}")]
+    #[error("cannot read {path}: {cause}")]
     Read {
         /// The file.
         path: PathBuf,
         /// The system's error.
-        source: io::Error,
+        cause: io::Error,
     },
     /// The file of certificates is not PEM.
-    #[error("{path} holds no readable PEM certificates: {source}")]
+    #[error("{path} holds no readable PEM certificates: {cause}")]
     Certificate {
         /// The file.
         path: PathBuf,
         /// What the PEM reader found.
-        source: pem::Error,
+        cause: pem::Error,
     },
     /// The file of certificates holds none.
     #[error("{path} holds no certificate: expected the server's first, then its issuers'")]
@@ -47,22 +47,22 @@ pub enum TlsError {
         path: PathBuf,
     },
     /// The file of the key is not PEM, or holds no private key.
-    #[error("{path} holds no readable PEM private key: {source}")]
+    #[error("{path} holds no readable PEM private key: {cause}")]
     Key {
         /// The file.
         path: PathBuf,
         /// What the PEM reader found.
-        source: pem::Error,
+        cause: pem::Error,
     },
     /// The key is of an unsupported kind, or not the certificate's.
-    #[error("the key in {key} cannot be used with the certificate in {cert}: {source}")]
+    #[error("the key in {key} cannot be used with the certificate in {cert}: {cause}")]
     Mismatch {
         /// The file of certificates.
         cert: PathBuf,
         /// The file of the key.
         key: PathBuf,
         /// What rustls found.
-        source: rustls::Error,
+        cause: rustls::Error,
     },
     /// rustls refuses the configuration.
     #[error("cannot set TLS up: {0}")]
@@ -237,21 +237,21 @@ fn load_certified_key(
 ) -> Result<CertifiedKey, TlsError> {
     let chain = CertificateDer::pem_slice_iter(&read(cert)?)
         .collect::<Result<Vec<_>, _>>()
-        .map_err(|source| TlsError::Certificate { path: cert.to_owned(), source })?;
+        .map_err(|cause| TlsError::Certificate { path: cert.to_owned(), cause })?;
     if chain.is_empty() {
         return Err(TlsError::NoCertificate { path: cert.to_owned() });
     }
     let private_key = PrivateKeyDer::from_pem_slice(&zeroize::Zeroizing::new(read(key)?))
-        .map_err(|source| TlsError::Key { path: key.to_owned(), source })?;
-    CertifiedKey::from_der(chain, private_key, provider).map_err(|source| TlsError::Mismatch {
+        .map_err(|cause| TlsError::Key { path: key.to_owned(), cause })?;
+    CertifiedKey::from_der(chain, private_key, provider).map_err(|cause| TlsError::Mismatch {
         cert: cert.to_owned(),
         key: key.to_owned(),
-        source,
+        cause,
     })
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
-    fs::read(path).map_err(|source| TlsError::Read { path: path.to_owned(), source })
+    fs::read(path).map_err(|cause| TlsError::Read { path: path.to_owned(), cause })
 }
 
 #[cfg(test)]

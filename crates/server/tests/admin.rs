@@ -2,20 +2,18 @@
 #![allow(clippy::unwrap_used)]
 
 use std::future::pending;
-use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use keystead_server::admin::proto::Role;
-use keystead_server::admin::{
-    AdminClient, AdminClientError, AdminSocket, AdminSocketError, OperatorAudit,
-};
+use keystead_server::admin::{AdminClient, AdminClientError, AdminSocket, AdminSocketError};
 use keystead_server::boot::{self, NewAccount, Place};
 use keystead_server::process::MemorySeal;
-use keystead_server::{MinFree, RegionServer};
+use keystead_server::{AuditTrail, MinFree, RegionServer};
+use serde_json::Value;
 use tempfile::TempDir;
 
 fn folder() -> (TempDir, PathBuf) {
@@ -28,6 +26,11 @@ async fn region(name: &str) -> Arc<RegionServer> {
     let (name, seal) = (name.parse().unwrap(), MemorySeal::generate().unwrap());
     let min_free = MinFree::default();
     Arc::new(boot::open_or_initialise(&name, &Place::Memory, min_free, &seal).await.unwrap())
+}
+
+async fn serve(path: &Path, regions: Vec<Arc<RegionServer>>, audit: AuditTrail) {
+    let socket = AdminSocket::bind(path).await.unwrap();
+    tokio::spawn(socket.serve(regions, Arc::new(audit), pending()));
 }
 
 fn mode(path: &Path) -> u32 {
@@ -52,8 +55,7 @@ async fn a_node_tells_how_its_regions_are() {
         secret: "test".to_owned().into(),
     };
     boot::ensure_account(&regions[0], &account).await.unwrap();
-    let socket = AdminSocket::bind(&path).await.unwrap();
-    tokio::spawn(socket.serve(regions.clone(), pending()));
+    serve(&path, regions.clone(), AuditTrail::standard_error()).await;
 
     let status = AdminClient::connect(&path).await.unwrap().status().await.unwrap();
 
@@ -74,28 +76,26 @@ async fn a_node_tells_how_its_regions_are() {
 #[tokio::test]
 async fn every_call_is_audited_before_it_is_answered() {
     let (_folder, path) = folder();
-    let calls = Arc::new(Mutex::new(Vec::new()));
-    let seen = calls.clone();
-    let audit: Arc<OperatorAudit> = Arc::new(move |call| {
-        let mut seen = seen.lock().unwrap();
-        seen.push(call.clone());
-        // The second call finds the trail's disk full.
-        if seen.len() == 2 { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
-    });
-    let socket = AdminSocket::bind(&path).await.unwrap().audited(audit);
-    tokio::spawn(socket.serve(Vec::new(), pending()));
+    let trail = path.with_file_name("audit.json");
+    serve(&path, Vec::new(), AuditTrail::file(&trail).unwrap()).await;
     let mut client = AdminClient::connect(&path).await.unwrap();
+    assert_eq!(std::fs::read_to_string(&trail).unwrap(), "");
 
     client.status().await.unwrap();
-    let refused = client.status().await;
 
-    assert!(matches!(refused, Err(AdminClientError::Refused(_))), "{refused:?}");
-    let calls = calls.lock().unwrap();
+    let line: Value = serde_json::from_str(&std::fs::read_to_string(&trail).unwrap()).unwrap();
     let own_user = std::os::unix::fs::MetadataExt::uid(&std::fs::metadata(&path).unwrap());
-    assert_eq!(calls.len(), 2);
-    assert_eq!(calls[0].operator, format!("operator:{own_user}"));
-    assert_eq!(calls[0].process, i32::try_from(std::process::id()).ok());
-    assert_eq!(calls[0].operation, "Status");
+    assert_eq!(line["userIdentity"]["principalId"], format!("operator:{own_user}"));
+    assert_eq!(line["userIdentity"]["processId"], std::process::id());
+    assert_eq!(line["eventName"], "Status");
+}
+
+#[tokio::test]
+async fn a_call_that_cannot_be_audited_is_not_answered() {
+    let (_folder, path) = folder();
+    serve(&path, Vec::new(), AuditTrail::file(Path::new("/dev/full")).unwrap()).await;
+    let refused = AdminClient::connect(&path).await.unwrap().status().await;
+    assert!(matches!(refused, Err(AdminClientError::Refused(_))), "{refused:?}");
 }
 
 #[tokio::test]
@@ -104,8 +104,7 @@ async fn an_abandoned_socket_is_replaced() {
     drop(UnixListener::bind(&path).unwrap());
     assert!(path.exists());
 
-    let socket = AdminSocket::bind(&path).await.unwrap();
-    tokio::spawn(socket.serve(Vec::new(), pending()));
+    serve(&path, Vec::new(), AuditTrail::standard_error()).await;
 
     assert_eq!(mode(&path), 0o600);
     AdminClient::connect(&path).await.unwrap().status().await.unwrap();
@@ -114,8 +113,7 @@ async fn an_abandoned_socket_is_replaced() {
 #[tokio::test]
 async fn a_second_process_is_refused_and_the_first_goes_on() {
     let (_folder, path) = folder();
-    let first = AdminSocket::bind(&path).await.unwrap();
-    tokio::spawn(first.serve(Vec::new(), pending()));
+    serve(&path, Vec::new(), AuditTrail::standard_error()).await;
 
     let second = AdminSocket::bind(&path).await;
     assert!(matches!(second, Err(AdminSocketError::Served(_))));
@@ -141,7 +139,8 @@ async fn a_stopped_server_leaves_no_socket_and_a_client_is_told() {
     let (_folder, path) = folder();
     let socket = AdminSocket::bind(&path).await.unwrap();
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let serving = tokio::spawn(socket.serve(Vec::new(), async {
+    let audit = Arc::new(AuditTrail::standard_error());
+    let serving = tokio::spawn(socket.serve(Vec::new(), audit, async {
         let _ = stopped.await;
     }));
     // An idle connection does not keep the server from stopping.

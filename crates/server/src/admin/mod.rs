@@ -18,6 +18,7 @@ use tonic::transport::Server;
 
 pub use client::{AdminClient, AdminClientError};
 
+use crate::audit::AuditTrail;
 use crate::region::RegionServer;
 
 /// The messages, the server and the client, generated from `proto/keystead/admin/v1`.
@@ -55,26 +56,11 @@ pub enum AdminSocketError {
     },
 }
 
-/// One call of an operator, for the audit trail.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OperatorCall {
-    /// Who called: `operator:` and the user's number.
-    pub operator: String,
-    /// The process that called, where the system tells.
-    pub process: Option<i32>,
-    /// What was called.
-    pub operation: &'static str,
-}
-
-/// Writes a call down before it is answered. A call that cannot be written down is not answered.
-pub type OperatorAudit = dyn Fn(&OperatorCall) -> io::Result<()> + Send + Sync;
-
 /// The admin socket of a node, bound. Dropping it removes it.
 pub struct AdminSocket {
     listener: UnixListener,
     file: SocketFile,
     own_user: u32,
-    audit: Arc<OperatorAudit>,
 }
 
 impl AdminSocket {
@@ -98,18 +84,18 @@ impl AdminSocket {
         std::fs::set_permissions(path, Permissions::from_mode(0o600)).map_err(failed)?;
         let listener = socket.listen(BACKLOG).map_err(failed)?;
         let own_user = own_user().map_err(failed)?;
-        Ok(Self { listener, file, own_user, audit: Arc::new(|_| Ok(())) })
+        Ok(Self { listener, file, own_user })
     }
 
-    /// The same socket with an audit trail. Without one, calls are logged only.
-    #[must_use]
-    pub fn audited(self, audit: Arc<OperatorAudit>) -> Self {
-        Self { audit, ..self }
-    }
-
-    /// Answers for these Regions until `stop` resolves.
-    pub async fn serve(self, regions: Vec<Arc<RegionServer>>, stop: impl Future<Output = ()>) {
-        let Self { listener, file, own_user, audit } = self;
+    /// Answers for these Regions until `stop` resolves. A call that cannot be written to the
+    /// audit trail is not answered.
+    pub async fn serve(
+        self,
+        regions: Vec<Arc<RegionServer>>,
+        audit: Arc<AuditTrail>,
+        stop: impl Future<Output = ()>,
+    ) {
+        let Self { listener, file, own_user } = self;
         let service = service::AdminService::new(regions, audit);
         let incoming = futures::stream::unfold(listener, move |listener| async move {
             let stream = accept(&listener, own_user).await;

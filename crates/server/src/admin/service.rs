@@ -2,23 +2,26 @@
 
 use std::sync::Arc;
 
+use keystead_crypto::random;
 use keystead_raft::Role;
+use keystead_types::RequestId;
 use tonic::transport::server::UdsConnectInfo;
 use tonic::{Request, Response, Status};
 
 use super::proto::admin_server::Admin;
 use super::proto::{self, StatusRequest, StatusResponse};
-use super::{OperatorAudit, OperatorCall};
+use crate::audit::{AuditTrail, OperatorRecord};
+use crate::clock;
 use crate::region::RegionServer;
 
 /// Answers operators.
 pub(super) struct AdminService {
     regions: Vec<Arc<RegionServer>>,
-    audit: Arc<OperatorAudit>,
+    audit: Arc<AuditTrail>,
 }
 
 impl AdminService {
-    pub(super) fn new(regions: Vec<Arc<RegionServer>>, audit: Arc<OperatorAudit>) -> Self {
+    pub(super) fn new(regions: Vec<Arc<RegionServer>>, audit: Arc<AuditTrail>) -> Self {
         Self { regions, audit }
     }
 
@@ -26,13 +29,10 @@ impl AdminService {
     fn note<T>(&self, request: &Request<T>, operation: &'static str) -> Result<(), Status> {
         let peer = request.extensions().get::<UdsConnectInfo>().and_then(|info| info.peer_cred);
         let peer = peer.ok_or_else(|| Status::unauthenticated("The caller has no name."))?;
-        let call = OperatorCall {
-            operator: format!("operator:{}", peer.uid()),
-            process: peer.pid(),
-            operation,
-        };
-        tracing::info!(operator = call.operator, process = call.process, operation, "admin call");
-        (self.audit)(&call).map_err(|error| {
+        let id = random::bytes().map_err(|_| Status::internal("No randomness."))?;
+        let (user, process, id) = (peer.uid(), peer.pid(), RequestId::from_random(id));
+        let record = OperatorRecord::new(user, process, operation, id, clock::now());
+        self.audit.append(&record).map_err(|error| {
             tracing::error!(%error, operation, "an admin call could not be audited");
             Status::internal("The call was not answered: the audit trail cannot be written.")
         })
@@ -64,9 +64,10 @@ fn region_status(region: &RegionServer) -> proto::RegionStatus {
         leader: status.leader.map(|leader| leader.to_string()),
         last_log: status.last_log,
         applied: status.applied,
-        snapshot: status
-            .snapshot
-            .map(|(index, digest)| proto::Snapshot { index, digest: hex::encode(digest) }),
+        snapshot: status.snapshot.map(|(index, digest)| proto::Snapshot {
+            index,
+            digest: keystead_types::lower_hex(&digest),
+        }),
         purged: status.purged,
         accounts: view.accounts().count() as u64,
         keys: view.key_count() as u64,
