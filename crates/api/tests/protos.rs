@@ -17,12 +17,12 @@ const PACKAGES: [&str; 2] = ["keystead.kms.v1", "keystead.options"];
 
 #[test]
 fn the_protos_are_as_locked() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../proto/kms.lock");
+    let path = Path::new("../../proto/kms.lock");
     let now = lock();
     if env::var_os("KEYSTEAD_BLESS").is_some() {
-        fs::write(&path, &now).unwrap();
+        fs::write(path, &now).unwrap();
     }
-    let locked = fs::read_to_string(&path).unwrap();
+    let locked = fs::read_to_string(path).unwrap();
     let gone: Vec<_> = locked.lines().filter(|line| !now.lines().any(|l| l == *line)).collect();
     let new: Vec<_> = now.lines().filter(|line| !locked.lines().any(|l| l == *line)).collect();
     assert!(

@@ -243,7 +243,7 @@ fn hierarchy() -> Value {
 }
 
 fn path(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("../../tests/vectors/{name}.json"))
+    PathBuf::from(format!("../../tests/vectors/{name}.json"))
 }
 
 fn read(name: &str) -> Vec<Value> {
