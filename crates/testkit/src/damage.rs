@@ -1,5 +1,7 @@
 //! Requests damaged on the wire, sent over connections of their own.
 
+pub mod frames;
+
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -89,7 +91,7 @@ pub fn damage(rng: &mut Rng, request: &mut Vec<u8>) {
 /// # Errors
 /// Nobody listens, or the connection was still open half a minute later.
 pub async fn send(address: SocketAddr, bytes: &[u8]) -> Result<Vec<u8>> {
-    let exchange = async {
+    within_time(async {
         let mut stream = TcpStream::connect(address).await?;
         let mut answer = Vec::new();
         // A server that has seen enough stops reading: then neither the rest of the request nor
@@ -98,7 +100,25 @@ pub async fn send(address: SocketAddr, bytes: &[u8]) -> Result<Vec<u8>> {
             let _ = stream.read_to_end(&mut answer).await;
         }
         Ok(answer)
-    };
+    })
+    .await
+}
+
+/// What came back, in a few words: AWS's code, `OK`, a status, or how the connection ended.
+pub fn kind(answer: &[u8]) -> String {
+    let text = String::from_utf8_lossy(answer);
+    let code = text.split("\"__type\":\"").nth(1).and_then(|rest| rest.split('"').next());
+    let status = text.strip_prefix("HTTP/1.").and_then(|rest| rest.get(2..5));
+    match (code, status) {
+        (Some(code), _) => code.to_owned(),
+        (None, Some("200")) => "OK".to_owned(),
+        (None, Some(status)) => format!("HTTP {status}"),
+        (None, None) if answer.is_empty() => "closed".to_owned(),
+        (None, None) => frames::kind(answer).unwrap_or_else(|| "HTTP/2, cut off".to_owned()),
+    }
+}
+
+async fn within_time(exchange: impl Future<Output = Result<Vec<u8>>>) -> Result<Vec<u8>> {
     match tokio::time::timeout(TIMEOUT, exchange).await {
         Ok(answer) => answer,
         Err(_) => bail!("a damaged request kept its connection open for {TIMEOUT:?}"),

@@ -1,5 +1,7 @@
 //! Turns valid inputs into bodies that no client would send.
 
+pub mod proto;
+
 use fastrand::Rng;
 use serde_json::{Map, Number, Value, json};
 
