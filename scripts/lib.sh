@@ -45,6 +45,13 @@ have_libclang() {
     ldconfig -p 2>/dev/null | grep -q 'libclang'
 }
 
+# has_package NAME: whether apt-get could install it; fetches the index where there is none.
+has_package() {
+  command -v apt-cache >/dev/null || return 1
+  compgen -G '/var/lib/apt/lists/*_Packages*' >/dev/null || as_root apt-get update -qq >&2
+  [ -n "$(apt-cache show "$1" 2>/dev/null)" ]
+}
+
 # build_packages: the missing ones of what a build needs besides Rust, one per line.
 build_packages() {
   command -v g++ >/dev/null || echo g++
@@ -58,6 +65,8 @@ test_packages() {
   command -v node >/dev/null || echo nodejs
   command -v npm >/dev/null || echo npm
   command -v strace >/dev/null || echo strace
+  # The distribution's own `aws`; not every one has it, and its test is skipped then.
+  if [ ! -x /usr/bin/aws ] && has_package awscli; then echo awscli; fi
 }
 
 # install_all: whatever of the two lists above is missing.
@@ -74,6 +83,15 @@ binary() { printf '%s\n' "${KEYSTEAD_BIN:-$CARGO_TARGET_DIR/debug/keystead}"; }
 build_binary() {
   [ -z "${KEYSTEAD_BIN:-}" ] || return 0
   cargo build --manifest-path "$ROOT/Cargo.toml" -p keystead --bin keystead "$@"
+}
+
+# harness: the path of the program with the checks.
+harness() { printf '%s\n' "${KEYSTEAD_HARNESS:-$CARGO_TARGET_DIR/debug/keystead-harness}"; }
+
+# build_harness: builds it, unless KEYSTEAD_HARNESS names one that is built.
+build_harness() {
+  [ -z "${KEYSTEAD_HARNESS:-}" ] || return 0
+  cargo build --manifest-path "$ROOT/Cargo.toml" -p keystead-testkit
 }
 
 # locked FILE: runs the rest of the script alone, for as long as it lives.

@@ -5,7 +5,7 @@ import datetime
 import botocore.auth
 import botocore.compat
 import pytest
-from node import ACCOUNT, CREDENTIALS, OTHER_ACCOUNT, OTHER_REGION, REGION, Node, features
+from node import ACCOUNT, CREDENTIALS, OTHER_ACCOUNT, OTHER_REGION, REGION, Node, features, serving
 
 ACCOUNTS = [
     argument
@@ -30,6 +30,13 @@ def durable_node(tmp_path):
     yield node
     if node.process.poll() is None:
         assert node.stop() == 0
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory):
+    """One `keystead server` on the loopback, without TLS."""
+    with serving(tmp_path_factory.mktemp("server")) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

@@ -57,12 +57,12 @@ def alias_arn(name, region="us-east-1", account="000000000000"):
     return f"arn:aws:kms:{region}:{account}:{name}"
 
 
-def no_such_key(key_id):
-    return f"Key '{key_arn(key_id)}' does not exist"
+def no_such_key(key_id, account="000000000000"):
+    return f"Key '{key_arn(key_id, account=account)}' does not exist"
 
 
-def no_such_alias(name):
-    return f"Alias {alias_arn(name)} is not found."
+def no_such_alias(name, account="000000000000"):
+    return f"Alias {alias_arn(name, account=account)} is not found."
 
 
 def denied_elsewhere(action, account="000000000000"):

@@ -1,5 +1,6 @@
 """A Keystead node in a process of its own, and requests to it that are signed by hand."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -83,24 +84,19 @@ class Reply:
         return body.get("message", body.get("Message"))
 
 
-@dataclass
-class Node:
-    """One `keystead dev`; `exports` is what it prints for a shell to take over."""
+class Process:
+    """A node's process: what `keystead dev` and `keystead server` have in common.
 
-    arguments: list
-    environment: dict = field(default_factory=dict)
-    exports: dict = field(default_factory=dict)
-    endpoint_line: str = ""
+    `exports` is what a shell takes over to call it. The subclass says how it is started
+    (`command`), when it serves (`_serves`) and who may call it (`credentials`).
+    """
 
     def start(self):
         """Starts the process, or starts it again, and returns when it serves."""
-        self.exports.clear()
-        self.endpoint_line = ""
         self.log = tempfile.NamedTemporaryFile("w+", prefix="keystead-", suffix=".log")
         self.printed = tempfile.NamedTemporaryFile("w+", prefix="keystead-", suffix=".out")
-        command = [binary(), "dev", "--listen", "127.0.0.1:0", *map(str, self.arguments)]
         self.process = subprocess.Popen(
-            command,
+            self.command(),
             env=clean_environment(**self.environment),
             cwd=tempfile.gettempdir(),
             stdout=self.printed,
@@ -114,20 +110,6 @@ class Node:
             time.sleep(0.02)
         return self
 
-    def _serves(self):
-        for line in pathlib.Path(self.printed.name).read_text().splitlines():
-            if match := EXPORT.match(line.strip()):
-                self.exports[match[1]] = match[2]
-            if "--endpoint-url" in line:
-                self.endpoint_line = line.strip()
-        if not EXPORTED <= self.exports.keys() or not self.endpoint_line:
-            return False
-        try:
-            socket.create_connection((self.host, self.port), 1).close()
-        except OSError:
-            return False
-        return True
-
     def stop(self):
         """Ends the process the polite way and returns its exit status."""
         self.process.send_signal(signal.SIGTERM)
@@ -138,7 +120,7 @@ class Node:
             raise
 
     def output(self):
-        """What the node wrote to standard error, its audit trail among it."""
+        """What the node wrote to standard error."""
         self.log.flush()
         return pathlib.Path(self.log.name).read_text()
 
@@ -160,7 +142,7 @@ class Node:
 
     def client(self, service="kms", region=REGION, account=ACCOUNT, **config):
         """A boto3 client that neither retries nor checks its parameters."""
-        key, secret = CREDENTIALS[account]
+        key, secret = self.credentials(account)
         settings = {"retries": {"total_max_attempts": 1}, "parameter_validation": False}
         return boto3.session.Session().client(
             service,
@@ -170,6 +152,41 @@ class Node:
             aws_secret_access_key=secret,
             config=botocore.config.Config(**(settings | config)),
         )
+
+
+@dataclass
+class Node(Process):
+    """One `keystead dev`; `exports` is what it prints for a shell to take over."""
+
+    arguments: list
+    environment: dict = field(default_factory=dict)
+    exports: dict = field(default_factory=dict)
+    endpoint_line: str = ""
+
+    def command(self):
+        return [binary(), "dev", "--listen", "127.0.0.1:0", *map(str, self.arguments)]
+
+    def start(self):
+        self.exports.clear()
+        self.endpoint_line = ""
+        return super().start()
+
+    def _serves(self):
+        for line in pathlib.Path(self.printed.name).read_text().splitlines():
+            if match := EXPORT.match(line.strip()):
+                self.exports[match[1]] = match[2]
+            if "--endpoint-url" in line:
+                self.endpoint_line = line.strip()
+        if not EXPORTED <= self.exports.keys() or not self.endpoint_line:
+            return False
+        try:
+            socket.create_connection((self.host, self.port), 1).close()
+        except OSError:
+            return False
+        return True
+
+    def credentials(self, account):
+        return CREDENTIALS[account]
 
     def sign(self, target, body=b"{}", **how):
         """A signed request, not yet sent. See `signed`."""
@@ -192,6 +209,102 @@ class Node:
         if not isinstance(body, bytes):
             body = json.dumps(body).encode()
         return self.send(self.sign(f"TrentService.{operation}", body, **how))
+
+
+@dataclass
+class Server(Process):
+    """One `keystead server`, with everything it has in a folder of its own.
+
+    `settings` are sections of its configuration, laid over those that every server here has;
+    `exports` is what `keystead cluster init` printed, and where the server is.
+    """
+
+    folder: pathlib.Path
+    settings: dict = field(default_factory=dict)
+    environment: dict = field(default_factory=dict)
+    exports: dict = field(default_factory=dict)
+
+    @property
+    def configuration(self):
+        return self.folder / "keystead.toml"
+
+    def configure(self):
+        """Writes the configuration file."""
+        sections = {
+            "": {"region": REGION, "data_dir": str(self.folder / "data")},
+            "listen": {"clients": "127.0.0.1:0", "operations": "127.0.0.1:0"},
+            "seal": {"path": str(self.folder / "seal.key")},
+            "audit": {"path": str(self.folder / "audit.json")},
+        }
+        for name, section in self.settings.items():
+            sections[name] = sections.get(name, {}) | section
+        lines = []
+        for name, section in sections.items():
+            # What is a text, a number or a truth value in JSON is the same in TOML.
+            values = [f"{key} = {json.dumps(value)}" for key, value in section.items()]
+            lines += ([f"[{name}]"] if name else []) + values
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.configuration.write_text("\n".join(lines) + "\n")
+        return self
+
+    def initialise(self):
+        """Makes the cluster, and takes over the access key that is shown this once."""
+        self.configure()
+        done = self.run("cluster", "init", "--account", ACCOUNT)
+        assert done.returncode == 0, done.stderr
+        matches = map(EXPORT.match, done.stdout.splitlines())
+        self.exports = {match[1]: match[2] for match in matches if match}
+        return self
+
+    def run(self, *arguments, **environment):
+        """Another subcommand with the same configuration, run to its end."""
+        return subprocess.run(
+            [binary(), *arguments, "--config", self.configuration],
+            env=clean_environment(**(self.environment | environment)),
+            capture_output=True,
+            text=True,
+            timeout=START_SECONDS,
+        )
+
+    def command(self):
+        return [binary(), "server", "--config", self.configuration]
+
+    @property
+    def is_ready(self):
+        """Whether it tells a monitor that it is ready."""
+        return urllib3.request("GET", f"{self.operations}/readyz", retries=False).status == 200
+
+    def _serves(self):
+        serving = self.logged("serving")
+        if serving is None:
+            return False
+        self.operations = f"http://{serving['operations']}"
+        scheme = "https" if "tls" in self.settings else "http"
+        endpoint = f"{scheme}://localhost:{serving['clients'].rpartition(':')[2]}"
+        self.exports |= dict.fromkeys(ENDPOINTS, endpoint)
+        self.exports |= {"AWS_REGION": REGION, "AWS_DEFAULT_REGION": REGION}
+        return self.is_ready
+
+    def logged(self, message):
+        """The fields of the first line of the log whose message starts so; None for none."""
+        lines = (line for line in self.output().splitlines() if line.startswith("{"))
+        fields = (json.loads(line)["fields"] for line in lines)
+        return next((found for found in fields if found["message"].startswith(message)), None)
+
+    def credentials(self, account=ACCOUNT):
+        assert account == ACCOUNT, "a new cluster has one account"
+        return self.exports["AWS_ACCESS_KEY_ID"], self.exports["AWS_SECRET_ACCESS_KEY"]
+
+
+@contextlib.contextmanager
+def serving(folder, settings=None):
+    """A new server for as long as the block runs; it must end well."""
+    server = Server(folder, settings or {}).initialise().start()
+    try:
+        yield server
+    finally:
+        status = server.process.poll()
+        assert (server.stop() if status is None else status) == 0, server.output()
 
 
 def signed(

@@ -1,0 +1,120 @@
+"""What the walk's inputs are made of: accounts, and keys of every state with what hangs on them."""
+
+import base64
+import uuid
+from dataclasses import dataclass
+
+from expect import ABSENT_ID, alias_arn, key_arn, unique_alias
+from node import ACCOUNT, CREDENTIALS
+
+SECRET = b"attack at dawn, from the north"
+TAG = {"TagKey": "name", "TagValue": "value"}
+# Where a ciphertext holds the id of its key.
+KEY_ID = slice(4, 20)
+
+
+def encoded(data):
+    return base64.b64encode(data).decode()
+
+
+@dataclass(frozen=True)
+class Account:
+    """The root of an account at a node; what it prepares, it prepares over AWS JSON."""
+
+    node: object
+    number: str = ACCOUNT
+
+    @property
+    def credentials(self):
+        """The access key and its secret."""
+        return CREDENTIALS[self.number]
+
+    def ok(self, operation, body):
+        """The output of a call that must succeed."""
+        access_key, secret = self.credentials
+        reply = self.node.call(operation, body, access_key=access_key, secret=secret)
+        assert reply.status == 200, f"{operation}: {reply.text}"
+        return reply.body
+
+    def key(self):
+        """A new key."""
+        return Key(self, self.ok("CreateKey", {})["KeyMetadata"]["KeyId"])
+
+    def absent_key(self):
+        """A key that is not there, and that looks like one in every other way."""
+        return AbsentKey(self, ABSENT_ID)
+
+
+class Key:
+    """A key of an account; `name` is how a request refers to it."""
+
+    def __init__(self, owner, key_id, name=None):
+        self.owner, self.id = owner, key_id
+        self.name = name or key_id
+
+    def named(self, name):
+        """The same key, referred to in another way."""
+        return type(self)(self.owner, self.id, name)
+
+    @property
+    def arn(self):
+        return key_arn(self.id, account=self.owner.number)
+
+    def alias(self):
+        """The name of a new alias of the key."""
+        name = unique_alias()
+        self.owner.ok("CreateAlias", {"AliasName": name, "TargetKeyId": self.id})
+        return name
+
+    def names(self, aliases):
+        """All that a request of another account can call it by."""
+        return [self.arn] + ([alias_arn(self.alias(), account=self.owner.number)] * aliases)
+
+    def blob(self):
+        """A ciphertext that the key made, in base64."""
+        body = {"KeyId": self.id, "Plaintext": encoded(SECRET)}
+        return self.owner.ok("Encrypt", body)["CiphertextBlob"]
+
+    def tag(self):
+        """Gives the key one tag more."""
+        tag = {"TagKey": str(uuid.uuid4()), "TagValue": "value"}
+        self.owner.ok("TagResource", {"KeyId": self.id, "Tags": [tag]})
+
+    def become(self, state):
+        """Brings the key into a state, from whichever it is in."""
+        now = self.owner.ok("DescribeKey", {"KeyId": self.id})["KeyMetadata"]["KeyState"]
+        for operation in WAYS[now][state]:
+            self.owner.ok(operation, {"KeyId": self.id})
+
+
+# How a key gets from one state to another.
+WAYS = {
+    "Enabled": {
+        "Enabled": [],
+        "Disabled": ["DisableKey"],
+        "PendingDeletion": ["ScheduleKeyDeletion"],
+    },
+    "Disabled": {
+        "Enabled": ["EnableKey"],
+        "Disabled": [],
+        "PendingDeletion": ["ScheduleKeyDeletion"],
+    },
+    "PendingDeletion": {
+        "Enabled": ["CancelKeyDeletion", "EnableKey"],
+        "Disabled": ["CancelKeyDeletion"],
+        "PendingDeletion": [],
+    },
+}
+
+
+class AbsentKey(Key):
+    """What a key would have if it were there."""
+
+    def alias(self):
+        return unique_alias()
+
+    def blob(self):
+        """A ciphertext whose key is not there."""
+        blob = bytearray(base64.b64decode(self.owner.key().blob()))
+        blob[KEY_ID] = uuid.UUID(self.id).bytes
+        return encoded(bytes(blob))
