@@ -120,7 +120,8 @@ class TestReadOnlyParts:
 
 class TestPaging:
     @pytest.fixture(scope="class")
-    def listed(self, node):
+    @classmethod
+    def listed(cls, node):
         """An account's client, its six keys, and one of them with seven aliases and tags."""
         kms = node.client(region="eu-west-1", account="111122223333")
         keys = {kms.create_key()["KeyMetadata"]["KeyId"] for _ in range(6)}

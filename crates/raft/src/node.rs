@@ -293,7 +293,7 @@ impl Node {
     /// before another voter can lead, this node has to commit a joint membership, which shows
     /// here first.
     fn decides_alone(&self) -> bool {
-        if self.stopping.load(Ordering::Relaxed) {
+        if self.stopping.load(Ordering::Relaxed) || self.health.failure().is_some() {
             return false;
         }
         let servers = self.servers.borrow_watched();
