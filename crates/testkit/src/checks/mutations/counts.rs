@@ -221,9 +221,21 @@ mod tests {
         assert!(answered(Status::out_of_range(""), true, true).is_empty());
     }
 
+    /// A status whose details hold an `ErrorInfo` with this reason.
+    fn with_reason(code: Code, reason: &str) -> Status {
+        let field = |tag: u8, value: &[u8]| {
+            let length = u8::try_from(value.len()).unwrap();
+            [&[tag, length][..], value].concat()
+        };
+        let info = field(0x0a, reason.as_bytes());
+        Status::with_details(code, "", field(0x1a, &field(0x12, &info)).into())
+    }
+
     #[test]
-    fn an_unknown_method_is_unimplemented() {
-        assert!(answered(Status::unimplemented(""), false, true).is_empty());
+    fn an_unknown_method_is_an_unknown_operation() {
+        let unknown = with_reason(Code::Unimplemented, "UnknownOperationException");
+        assert!(answered(unknown, false, true).is_empty());
+        assert_eq!(answered(Status::unimplemented(""), false, true).len(), 1);
         assert_eq!(answered(Status::ok(""), false, true).len(), 1);
         assert_eq!(answered(Status::invalid_argument(""), false, true).len(), 1);
     }
