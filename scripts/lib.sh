@@ -40,9 +40,10 @@ install_packages() {
   as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@"
 }
 
+# libclang-cpp, which other packages bring along, is another library.
 have_libclang() {
-  [ -n "${LIBCLANG_PATH:-}" ] || compgen -G '/usr/lib/llvm-*/lib/libclang*.so*' >/dev/null ||
-    ldconfig -p 2>/dev/null | grep -q 'libclang'
+  [ -n "${LIBCLANG_PATH:-}" ] || compgen -G '/usr/lib/llvm-*/lib/libclang[.-][!c]*' >/dev/null ||
+    ldconfig -p 2>/dev/null | grep -q '[[:space:]]libclang[.-][^c]'
 }
 
 # has_package NAME: whether apt-get could install it; fetches the index where there is none.
