@@ -1,6 +1,7 @@
 //! `keystead`: a self-hosted key management service that speaks the AWS KMS API.
 
 mod client;
+mod cluster;
 mod config;
 mod dev;
 mod key;
@@ -45,7 +46,10 @@ enum Command {
     Config(server::ConfigCommand),
     /// Make and manage a cluster.
     #[command(subcommand)]
-    Cluster(server::ClusterCommand),
+    Cluster(cluster::ClusterCommand),
+    /// Create and list accounts.
+    #[command(subcommand)]
+    Account(cluster::AccountCommand),
     /// Show how a node on this machine is.
     Status(status::StatusArguments),
     /// Create, list, describe and use keys.
@@ -71,7 +75,8 @@ fn main() -> ExitCode {
             Command::Dev(arguments) => dev::run(arguments).await,
             Command::Server(arguments) => server::run(arguments).await,
             Command::Config(command) => server::config(command),
-            Command::Cluster(command) => server::cluster(command).await,
+            Command::Cluster(command) => cluster::run(command).await,
+            Command::Account(command) => cluster::account(command).await,
             Command::Status(arguments) => status::run(arguments).await,
             Command::Key(arguments) => key::run(arguments).await,
         }

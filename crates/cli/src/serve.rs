@@ -5,9 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use keystead_server::{Front, Listener, OperationsPort, RegionServer, metrics};
+use keystead_server::{Front, Listener, OperationsPort, Readiness, RegionServer, metrics};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// For so long requests are taken after a process said that it is not ready any more.
+const DRAIN: Duration = Duration::from_millis(300);
 
 /// Prepares the process for holding secrets.
 pub fn harden() {
@@ -20,8 +23,8 @@ pub fn harden() {
 pub async fn operations(
     address: SocketAddr,
     any_port: bool,
-    regions: Vec<Arc<RegionServer>>,
-) -> Result<(Arc<OperationsPort>, SocketAddr)> {
+    readiness: Arc<Readiness>,
+) -> Result<SocketAddr> {
     let listener = match TcpListener::bind(address).await {
         Err(error) if any_port && error.kind() == std::io::ErrorKind::AddrInUse => {
             TcpListener::bind((address.ip(), 0)).await
@@ -30,9 +33,9 @@ pub async fn operations(
     };
     let listener = listener.with_context(|| format!("listen on {address} for operations"))?;
     let address = listener.local_addr()?;
-    let port = Arc::new(OperationsPort::new(regions, metrics::install().ok()));
-    tokio::spawn(port.clone().serve(listener));
-    Ok((port, address))
+    let port = Arc::new(OperationsPort::new(readiness, metrics::install().ok()));
+    tokio::spawn(port.serve(listener));
+    Ok(address)
 }
 
 /// The signals that ask a process to end.
@@ -50,7 +53,8 @@ impl Signals {
         Ok(Self { terminate: watch(terminate)?, interrupt: watch(interrupt)? })
     }
 
-    async fn received(&mut self) {
+    /// Waits for one of them.
+    pub async fn received(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
@@ -73,7 +77,7 @@ pub async fn shut_down(regions: &[Arc<RegionServer>], outcome: Result<()>) -> Re
 pub async fn until_stopped(
     listener: Listener,
     front: Arc<Front>,
-    operations: Arc<OperationsPort>,
+    readiness: Arc<Readiness>,
     grace: Duration,
     mut signals: Signals,
 ) -> Result<()> {
@@ -95,7 +99,13 @@ pub async fn until_stopped(
             () = signals.received() => {}
             failed = failure.recv() => reason = failed,
         }
-        operations.drain();
+        readiness.drain();
+        // Still taking requests: whoever follows readiness has time to go elsewhere, and the next
+        // leader is there before this one is gone.
+        for region in front.regions() {
+            region.node().hand_over().await;
+        }
+        tokio::time::sleep(DRAIN).await;
     };
     listener.serve(front.clone(), stop, grace).await;
     match reason {

@@ -1,18 +1,20 @@
-//! `keystead server`, `keystead config` and `keystead cluster`: a real node.
+//! `keystead server` and `keystead config`: a real node.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use clap::{Args, Subcommand};
 use keystead_server::admin::AdminSocket;
-use keystead_server::boot::{self, NewAccount, Place};
-use keystead_server::process::{FileSeal, random};
+use keystead_server::boot::{Place, Setup};
+use keystead_server::cluster::{self, Assembly, MemberHost};
+use keystead_server::peer::join::Secret;
+use keystead_server::peer::{GrpcTransport, PeerListener};
+use keystead_server::process::FileSeal;
 use keystead_server::tls::TlsIdentity;
-use keystead_server::{AuditTrail, Front, FrontOptions, Listener, MinFree, RegionServer};
-use keystead_types::AccountId;
+use keystead_server::{
+    AuditTrail, Front, FrontOptions, Listener, Member, MinFree, Readiness, RegionServer,
+};
 
 use crate::config::Config;
 use crate::output::line;
@@ -23,7 +25,7 @@ use crate::{logging, serve};
 pub struct ConfigArguments {
     /// The configuration file.
     #[arg(long, default_value = "keystead.toml", value_name = "FILE")]
-    config: PathBuf,
+    pub config: PathBuf,
 }
 
 /// `keystead config`
@@ -33,126 +35,173 @@ pub enum ConfigCommand {
     Check(ConfigArguments),
 }
 
-/// `keystead cluster`
-#[derive(Subcommand)]
-pub enum ClusterCommand {
-    /// Make a new cluster: its root key, its first account, that account's access key.
-    Init {
-        #[command(flatten)]
-        config: ConfigArguments,
-        /// The first account.
-        #[arg(long, value_name = "ID")]
-        account: AccountId,
-    },
-}
-
-/// Runs `keystead server`.
-pub async fn run(arguments: ConfigArguments) -> Result<()> {
-    logging::install(true);
-    let signals = serve::Signals::watch()?;
-    serve::harden();
-    let config = Config::load(&arguments.config)?;
-    let seal =
-        FileSeal::open(&config.seal).context("open the seal that `keystead cluster init` made")?;
-    let tls = config.tls.as_ref().map(|(chain, key)| TlsIdentity::load(chain, key)).transpose()?;
-    let audit = AuditTrail::file(&config.audit)
-        .with_context(|| format!("open the audit trail {}", config.audit.display()))?;
-    let listener = Listener::bind(config.clients, tls).await?;
-    let place = Place::Folder(config.data_dir.clone());
-    let region = boot::open(&config.region, &place, min_free(&config), &seal)
-        .await
-        .with_context(|| format!("start the node of {}", config.data_dir.display()))?;
-    let regions = vec![Arc::new(region)];
-    let outcome = serve_all(&config, &regions, listener, Arc::new(audit), signals).await;
-    serve::shut_down(&regions, outcome).await
-}
-
-async fn serve_all(
-    config: &Config,
-    regions: &[Arc<RegionServer>],
-    listener: Listener,
-    audit: Arc<AuditTrail>,
-    signals: serve::Signals,
-) -> Result<()> {
-    let admin = AdminSocket::bind(&config.data_dir.join(AdminSocket::NAME)).await?;
-    let (operations, operations_address) =
-        serve::operations(config.operations, false, regions.to_vec()).await?;
-    // It answers as long as the process lives: how a node stops is of interest too.
-    tokio::spawn(admin.serve(regions.to_vec(), audit.clone(), std::future::pending()));
-    tracing::info!(
-        region = %config.region,
-        clients = %listener.address(),
-        operations = %operations_address,
-        "serving"
-    );
-    let front = Arc::new(Front::new(regions.to_vec(), audit, FrontOptions::default()));
-    serve::until_stopped(listener, front, operations, config.shutdown_grace, signals).await
-}
-
 /// Runs `keystead config …`.
 pub fn config(command: ConfigCommand) -> Result<()> {
     match command {
         ConfigCommand::Check(arguments) => {
             let config = Config::load(&arguments.config)?;
             FileSeal::open(&config.seal)?;
-            if let Some((certificate, key)) = &config.tls {
-                TlsIdentity::load(certificate, key)?;
-            }
+            tls(&config)?;
+            join_secret(&config)?;
             line(&format!("{} is fine", arguments.config.display()))
         }
     }
 }
 
-/// Runs `keystead cluster …`.
-pub async fn cluster(command: ClusterCommand) -> Result<()> {
-    match command {
-        ClusterCommand::Init { config, account } => init(&config, account).await,
-    }
-}
-
-async fn init(arguments: &ConfigArguments, account: AccountId) -> Result<()> {
-    logging::install(false);
+/// Runs `keystead server`.
+pub async fn run(arguments: ConfigArguments) -> Result<()> {
+    logging::install(true);
+    let mut signals = serve::Signals::watch()?;
     serve::harden();
     let config = Config::load(&arguments.config)?;
-    let seal = if config.seal.exists() {
-        FileSeal::open(&config.seal)?
-    } else {
-        FileSeal::create(&config.seal)?
+    let seal =
+        FileSeal::open(&config.seal).context("open the seal that `keystead cluster init` made")?;
+    let audit = AuditTrail::file(&config.audit)
+        .with_context(|| format!("open the audit trail {}", config.audit.display()))?;
+    let clients = Listener::bind(config.clients, tls(&config)?).await?;
+    let peers = match config.peers {
+        Some(address) => Some(bind_peers(address).await?),
+        None => None,
     };
-    let place = Place::Folder(config.data_dir.clone());
-    let server = boot::open_or_initialise(&config.region, &place, min_free(&config), &seal).await?;
-    let regions = [Arc::new(server)];
-    let outcome = found(&config, &regions[0], account).await;
+    let readiness = Arc::new(Readiness::starting());
+    let operations = serve::operations(config.operations, false, readiness.clone()).await?;
+
+    let starting = start(&config, &seal, peers);
+    let started = tokio::select! {
+        started = starting => started,
+        () = signals.received() => return Ok(()),
+    };
+    let Started { region, peers } =
+        started.with_context(|| format!("start the node of {}", config.data_dir.display()))?;
+    let regions = vec![region];
+    readiness.started(regions.clone());
+    let serving = Serving { config: &config, regions: &regions, clients, peers, readiness };
+    tracing::info!(
+        region = %config.region,
+        clients = %serving.clients.address(),
+        %operations,
+        "serving"
+    );
+    let outcome = serving.until_stopped(Arc::new(audit), signals).await;
     serve::shut_down(&regions, outcome).await
 }
 
-async fn found(config: &Config, server: &RegionServer, account: AccountId) -> Result<()> {
-    if server.view().accounts().next().is_some() {
-        bail!("{} holds a cluster already; nothing was changed", config.data_dir.display());
+async fn bind_peers(address: std::net::SocketAddr) -> Result<PeerListener> {
+    PeerListener::bind(address).await.with_context(|| format!("listen on {address} for members"))
+}
+
+fn tls(config: &Config) -> Result<Option<TlsIdentity>> {
+    let Some((chain, key)) = &config.tls else { return Ok(None) };
+    Ok(Some(TlsIdentity::load(chain, key, &config.client_authorities)?))
+}
+
+/// The join secret, where the configuration names one.
+pub fn join_secret(config: &Config) -> Result<Option<Secret>> {
+    let Some(path) = &config.cluster.join_secret else { return Ok(None) };
+    let read = || format!("read the join secret {}", path.display());
+    let bytes = std::fs::read(path).with_context(read)?;
+    Secret::new(&bytes).with_context(read).map(Some)
+}
+
+/// What a node of this configuration is started with.
+pub fn setup<'a>(
+    config: &'a Config,
+    place: &'a Place,
+    seal: &'a FileSeal,
+    transport: Arc<GrpcTransport>,
+    listening: Option<&PeerListener>,
+) -> Setup<'a> {
+    let address = config.cluster.advertise.clone();
+    let listening = listening.map(|listener| listener.address().to_string());
+    let address = address.or(listening).unwrap_or_default();
+    Setup {
+        min_free: min_free(config),
+        member: Member { name: config.name.clone(), address },
+        transport,
+        reads: config.reads,
+        ..Setup::alone(&config.region, place, seal)
     }
-    let new = NewAccount {
-        account,
-        access_key_id: new_access_key_id()?.parse()?,
-        secret: STANDARD.encode(random::bytes::<30>()?).into(),
-    };
-    boot::ensure_account(server, &new).await?;
-    line(&format!("A new cluster serves {} from {}.", config.region, config.data_dir.display()))?;
-    line(&format!("Back up the seal file {}: without it the data", config.seal.display()))?;
-    line("cannot be read by anybody, and with it by anybody.")?;
-    line("")?;
-    line(&format!("The root access key of account {account}, shown this once:"))?;
-    line(&format!("export AWS_ACCESS_KEY_ID='{}'", new.access_key_id))?;
-    line(&format!("export AWS_SECRET_ACCESS_KEY='{}'", *new.secret))
 }
 
 fn min_free(config: &Config) -> MinFree {
     config.min_free.map_or_else(MinFree::default, MinFree::Bytes)
 }
 
-/// `AKIA` and 16 random characters of base 32, as IAM makes them.
-fn new_access_key_id() -> Result<String> {
-    const ALPHABET: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
-    let random: [u8; 16] = random::bytes()?;
-    let tail = random.iter().map(|byte| char::from(ALPHABET[usize::from(byte & 31)]));
-    Ok("AKIA".chars().chain(tail).collect())
+/// A node that has started.
+struct Started {
+    region: Arc<RegionServer>,
+    peers: Option<tokio::task::JoinHandle<()>>,
+}
+
+/// From whatever the data folder holds to a node that takes part.
+async fn start(
+    config: &Config,
+    seal: &FileSeal,
+    mut peers: Option<PeerListener>,
+) -> Result<Started> {
+    let place = Place::Folder(config.data_dir.clone());
+    let transport = Arc::new(GrpcTransport::new());
+    let secret = join_secret(config)?;
+    let setup = setup(config, &place, seal, transport.clone(), peers.as_ref());
+    let mut founds = false;
+    if !setup.is_formatted()? {
+        let Some(secret) = secret.as_ref().filter(|_| !config.cluster.seeds.is_empty()) else {
+            bail!(
+                "the data folder is not initialised; run `keystead cluster init` for a new \
+                 cluster or `keystead cluster join` for one that exists"
+            );
+        };
+        let listener = peers.take().context("listen.peers is missing: members need it")?;
+        let assembly = Assembly {
+            region: &config.region,
+            data_dir: &config.data_dir,
+            seal,
+            name: &config.name,
+            seeds: &config.cluster.seeds,
+            secret,
+            expect: config.cluster.expect,
+        };
+        let (listener, joined) = assembly.wait(listener).await;
+        founds = !joined?;
+        peers = Some(listener);
+    }
+    let opened = if founds { setup.open_or_initialise().await } else { setup.open().await };
+    let region = opened?;
+    let region = Arc::new(if config.cluster.learner { region.as_learner() } else { region });
+    let Some(listener) = peers else { return Ok(Started { region, peers: None }) };
+
+    let identity = Arc::new(cluster::ensure_identity(&region, &config.data_dir).await?);
+    transport.identify(identity.clone());
+    let host = MemberHost::new(region.clone(), config.name.clone());
+    let joining = secret.map(|secret| (secret, Arc::new(host) as _));
+    let serving = listener.serve(identity, region.node().inbox(), joining);
+    Ok(Started { region, peers: Some(tokio::spawn(serving)) })
+}
+
+/// A node that serves.
+struct Serving<'a> {
+    config: &'a Config,
+    regions: &'a [Arc<RegionServer>],
+    clients: Listener,
+    peers: Option<tokio::task::JoinHandle<()>>,
+    readiness: Arc<Readiness>,
+}
+
+impl Serving<'_> {
+    async fn until_stopped(self, audit: Arc<AuditTrail>, signals: serve::Signals) -> Result<()> {
+        let Self { config, regions, clients, peers, readiness } = self;
+        let admin = AdminSocket::bind(&config.data_dir.join(AdminSocket::NAME)).await?;
+        // It answers as long as the process lives: how a node stops is of interest too.
+        tokio::spawn(admin.serve(regions.to_vec(), audit.clone(), std::future::pending()));
+        if peers.is_some() {
+            for region in regions {
+                let (region, seeds) = (region.clone(), config.cluster.seeds.clone());
+                tokio::spawn(async move { cluster::enrol(&region, &seeds).await });
+            }
+        }
+        let options = FrontOptions::default();
+        let front = Arc::new(Front::new(regions.to_vec(), audit, readiness.clone(), options));
+        let grace = config.shutdown_grace;
+        serve::until_stopped(clients, front, readiness, grace, signals).await
+    }
 }

@@ -17,15 +17,42 @@ use crate::output;
 const DEFAULT_CONFIG: &str = "keystead.toml";
 const DEFAULT_DATA_DIR: &str = "keystead-data";
 
-/// Arguments of `keystead status`.
+/// Arguments that name a node on this machine.
 #[derive(Args)]
-pub struct StatusArguments {
+pub struct NodeArguments {
     /// The data folder of the node; else that of ./keystead.toml, else ./keystead-data.
     #[arg(long, value_name = "DIR", conflicts_with = "config")]
     data_dir: Option<PathBuf>,
     /// The configuration file of the node.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+}
+
+impl NodeArguments {
+    /// A connection to the node's admin socket.
+    pub async fn connect(&self) -> Result<AdminClient> {
+        Ok(AdminClient::connect(&self.data_dir()?.join(AdminSocket::NAME)).await?)
+    }
+
+    fn data_dir(&self) -> Result<PathBuf> {
+        if let Some(folder) = &self.data_dir {
+            return Ok(folder.clone());
+        }
+        match &self.config {
+            Some(file) => Ok(Config::load(file)?.data_dir),
+            None if Path::new(DEFAULT_CONFIG).exists() => {
+                Ok(Config::load(Path::new(DEFAULT_CONFIG))?.data_dir)
+            }
+            None => Ok(DEFAULT_DATA_DIR.into()),
+        }
+    }
+}
+
+/// Arguments of `keystead status`.
+#[derive(Args)]
+pub struct StatusArguments {
+    #[command(flatten)]
+    node: NodeArguments,
     /// A table for people or JSON for programs.
     #[arg(long, value_enum, default_value_t = Output::Table)]
     output: Output,
@@ -33,8 +60,7 @@ pub struct StatusArguments {
 
 /// Runs `keystead status`.
 pub async fn run(arguments: StatusArguments) -> Result<()> {
-    let mut node = AdminClient::connect(&data_dir(&arguments)?.join(AdminSocket::NAME)).await?;
-    let status = node.status().await?;
+    let status = arguments.node.connect().await?.status().await?;
     match arguments.output {
         Output::Json => output::object(true, &as_json(&status)),
         Output::Table => {
@@ -42,19 +68,6 @@ pub async fn run(arguments: StatusArguments) -> Result<()> {
             let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
             output::table(&columns, &rows)
         }
-    }
-}
-
-fn data_dir(arguments: &StatusArguments) -> Result<PathBuf> {
-    if let Some(folder) = &arguments.data_dir {
-        return Ok(folder.clone());
-    }
-    match &arguments.config {
-        Some(file) => Ok(Config::load(file)?.data_dir),
-        None if Path::new(DEFAULT_CONFIG).exists() => {
-            Ok(Config::load(Path::new(DEFAULT_CONFIG))?.data_dir)
-        }
-        None => Ok(DEFAULT_DATA_DIR.into()),
     }
 }
 

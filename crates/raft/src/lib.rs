@@ -17,28 +17,41 @@ mod disk;
 mod failpoint;
 mod format;
 mod health;
+mod inbox;
 mod log;
 mod machine;
+mod member;
+mod membership;
 mod network;
 mod node;
+mod node_core;
 mod options;
+pub mod peer;
+mod peers;
+mod propose;
+mod rounds;
 pub mod seams;
 #[cfg(test)]
 mod storage_suite;
 mod store;
+mod time;
 #[cfg(test)]
 mod traps;
 mod types;
 mod wire;
 
-pub use barrier::Unavailable;
+pub use barrier::{NotLeading, Unavailable};
 pub use disk::{DiskGuard, MinFree, Space};
 #[cfg(feature = "failpoints")]
 pub use failpoint::CRASH_POINTS;
 pub use format::{FORMAT_VERSION, Format, FormatError};
+pub use inbox::Inbox;
 pub use machine::{SnapshotData, SnapshotStore};
-pub use node::{InitialiseError, Node, ProposeError, Role, StartError, Status};
-pub use options::{NodeOptions, Timings};
+pub use member::Member;
+pub use membership::{Change, ChangeError, Standing};
+pub use node::{InitialiseError, MemberStatus, Node, Role, StartError, Status};
+pub use options::{NodeOptions, Reads, Timings};
+pub use propose::ProposeError;
 #[cfg(feature = "testkit")]
 pub use store::SimStore;
 pub use store::{MemStore, OpenError, RocksStore};

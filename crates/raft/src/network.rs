@@ -3,14 +3,18 @@
 use std::future::Future;
 use std::sync::Arc;
 
-use openraft::network::RPCOption;
+use futures::{Stream, StreamExt};
+use keystead_types::NodeId;
+use openraft::base::{BoxFuture, BoxStream};
+use openraft::network::{RPCOption, stream_append_sequential};
 use openraft::raft::{
-    AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, TransferLeaderRequest,
-    TransferLeaderResponse, VoteRequest, VoteResponse,
+    AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, StreamAppendResult,
+    TransferLeaderRequest, TransferLeaderResponse, VoteRequest, VoteResponse,
 };
-use openraft::{BasicNode, RaftNetworkFactory, RaftNetworkV2};
+use openraft::{RaftNetworkFactory, RaftNetworkV2};
 
 use crate::machine::SnapshotData;
+use crate::member::Member;
 use crate::seams::{Link, Peer, PeerSnapshot, Transport};
 use crate::types::{ReplicationClosed, RpcError, StreamingError, TypeConfig, Vote};
 
@@ -24,24 +28,24 @@ impl Network {
         Self { transport }
     }
 
-    fn client(&self, target: u64, node: &BasicNode, link: Link) -> Client {
-        Client { peer: self.transport.peer(target, &node.addr, link) }
+    fn client(&self, target: u64, member: &Member, link: Link) -> Client {
+        Client { peer: self.transport.peer(Some(NodeId(target)), &member.address, link) }
     }
 }
 
 impl RaftNetworkFactory<TypeConfig> for Network {
     type Network = Client;
 
-    async fn new_client(&mut self, target: u64, node: &BasicNode) -> Client {
-        self.client(target, node, Link::Replication)
+    async fn new_client(&mut self, target: u64, member: &Member) -> Client {
+        self.client(target, member, Link::Replication)
     }
 
-    async fn new_heartbeat_client(&mut self, target: u64, node: &BasicNode) -> Client {
-        self.client(target, node, Link::Heartbeat)
+    async fn new_heartbeat_client(&mut self, target: u64, member: &Member) -> Client {
+        self.client(target, member, Link::Heartbeat)
     }
 
-    async fn new_snapshot_client(&mut self, target: u64, node: &BasicNode) -> Client {
-        self.client(target, node, Link::Snapshot)
+    async fn new_snapshot_client(&mut self, target: u64, member: &Member) -> Client {
+        self.client(target, member, Link::Snapshot)
     }
 }
 
@@ -49,6 +53,10 @@ impl RaftNetworkFactory<TypeConfig> for Network {
 pub(crate) struct Client {
     peer: Box<dyn Peer>,
 }
+
+/// What openraft's `stream_append` gives.
+type Answers<'s> =
+    Result<BoxStream<'s, Result<StreamAppendResult<TypeConfig>, RpcError>>, RpcError>;
 
 /// Every method is passed on. Openraft's default for `pre_vote` would grant without asking.
 impl RaftNetworkV2<TypeConfig> for Client {
@@ -59,7 +67,20 @@ impl RaftNetworkV2<TypeConfig> for Client {
         request: AppendEntriesRequest<TypeConfig>,
         option: RPCOption,
     ) -> Result<AppendEntriesResponse<TypeConfig>, RpcError> {
-        self.peer.append(request, option).await
+        self.peer.append(request, option.hard_ttl()).await
+    }
+
+    fn stream_append<'s, S>(&'s mut self, input: S, option: RPCOption) -> BoxFuture<'s, Answers<'s>>
+    where
+        S: Stream<Item = AppendEntriesRequest<TypeConfig>> + Send + Unpin + 'static,
+    {
+        Box::pin(async move {
+            if let Some(pipeline) = self.peer.pipeline() {
+                let answers = pipeline.append_all(input.boxed(), option.hard_ttl()).await?;
+                return Ok(answers as BoxStream<'s, _>);
+            }
+            stream_append_sequential(self, input, option).await
+        })
     }
 
     async fn vote(
@@ -67,7 +88,7 @@ impl RaftNetworkV2<TypeConfig> for Client {
         request: VoteRequest<TypeConfig>,
         option: RPCOption,
     ) -> Result<VoteResponse<TypeConfig>, RpcError> {
-        self.peer.vote(request, option).await
+        self.peer.vote(request, false, option.hard_ttl()).await
     }
 
     async fn pre_vote(
@@ -75,7 +96,7 @@ impl RaftNetworkV2<TypeConfig> for Client {
         request: VoteRequest<TypeConfig>,
         option: RPCOption,
     ) -> Result<VoteResponse<TypeConfig>, RpcError> {
-        self.peer.pre_vote(request, option).await
+        self.peer.vote(request, true, option.hard_ttl()).await
     }
 
     async fn full_snapshot(
@@ -85,7 +106,7 @@ impl RaftNetworkV2<TypeConfig> for Client {
         cancel: impl Future<Output = ReplicationClosed> + Send + 'static,
         option: RPCOption,
     ) -> Result<SnapshotResponse<TypeConfig>, StreamingError> {
-        self.peer.snapshot(vote, snapshot, Box::pin(cancel), option).await
+        self.peer.snapshot(vote, snapshot, Box::pin(cancel), option.hard_ttl()).await
     }
 
     async fn transfer_leader(
@@ -93,6 +114,6 @@ impl RaftNetworkV2<TypeConfig> for Client {
         request: TransferLeaderRequest<TypeConfig>,
         option: RPCOption,
     ) -> Result<TransferLeaderResponse<TypeConfig>, RpcError> {
-        self.peer.transfer_leader(request, option).await
+        self.peer.transfer_leader(request, option.hard_ttl()).await
     }
 }

@@ -7,35 +7,46 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
 use keystead_state::{Command, Outcome, View};
 use keystead_types::{ClusterId, NodeId};
 use openraft::async_runtime::WatchReceiver;
-use openraft::errors::{ClientWriteError, InitializeError, RaftError};
-use openraft::metrics::RaftServerMetrics;
-use openraft::type_config::alias::WatchReceiverOf;
-use openraft::{BasicNode, Raft, ServerState};
-use prost::Message;
+use openraft::errors::{InitializeError, RaftError};
+use openraft::{Raft, ServerState};
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
-use crate::barrier::{Barrier, ReadIndex, Rounds, Unavailable};
+use crate::barrier::{ConfirmLeader, ConfirmView, Unavailable};
 use crate::blocking::run_blocking;
 use crate::codec::Codec;
-use crate::disk::DiskGuard;
 use crate::health::Health;
+use crate::inbox::Inbox;
 use crate::log::LogStore;
-use crate::machine::{Ended, Machine, Published, SnapshotStore};
+use crate::machine::{Ended, Machine};
+use crate::member::Member;
+use crate::membership::{Change, ChangeError, Standing};
 use crate::network::Network;
-use crate::options::NodeOptions;
-use crate::seams::{Clock, Entropy, Store};
-use crate::types::{Proposal, TypeConfig};
+use crate::node_core::Core;
+use crate::options::{NodeOptions, Reads};
+use crate::peers::Peers;
+use crate::propose::ProposeError;
+use crate::rounds::{Rounds, Waiting};
+use crate::seams::{Clock, Link, Store, Transport};
+use crate::time::ReplicatedTime;
+use crate::types::TypeConfig;
 
 /// How long a node that is its cluster's only voter may take to apply its log at start.
 const RECOVERY_TIMEOUT: Duration = Duration::from_secs(300);
 /// How long the first election may take.
 const INITIALISE_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// For so long a request waits for a leader; a node that had none for longer says so at once.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// How often the voters' clocks are compared.
+const COMPARE_CLOCKS: Duration = Duration::from_millis(500);
+/// How often a node looks at its disk.
+const WATCH_DISK: Duration = Duration::from_millis(500);
+/// How long a seed may take to answer.
+const SEED_TIMEOUT: Duration = Duration::from_secs(12);
 /// How long entries that are being applied may take at the end.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -73,39 +84,6 @@ pub enum InitialiseError {
     /// Consensus refused or stopped.
     #[error("the cluster cannot be initialised: {0}")]
     Raft(String),
-}
-
-/// A command of which no outcome is known.
-///
-/// Except for [`ProposeError::DiskFull`] and [`ProposeError::Sealing`] it may still take effect.
-/// Whoever tries again uses the same request id, so that it takes effect once.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ProposeError {
-    /// This node does not lead, or stopped leading on the way.
-    #[error("the region has no leader here at the moment")]
-    NoLeader {
-        /// Who leads, as far as this node knows.
-        leader: Option<NodeId>,
-    },
-    /// It took too long.
-    #[error("the command was not acknowledged in time")]
-    Timeout,
-    /// The node is stopping or has failed.
-    #[error("the node is stopping")]
-    Stopped,
-    /// Too little free space on this node's disk. Nothing was proposed.
-    #[error("the disk of the node is full")]
-    DiskFull,
-    /// The command could not be encrypted. Nothing was proposed.
-    #[error("the command could not be sealed")]
-    Sealing,
-}
-
-impl ProposeError {
-    /// Whether the command may still take effect.
-    pub fn is_open(&self) -> bool {
-        !matches!(self, Self::DiskFull | Self::Sealing)
-    }
 }
 
 /// What a node does in its cluster.
@@ -149,28 +127,32 @@ pub struct Status {
     pub failure: Option<String>,
     /// Whether mutations are refused because of the disk.
     pub disk_full: bool,
+    /// All members, this node among them.
+    pub members: Vec<MemberStatus>,
+}
+
+/// A member, as another one knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MemberStatus {
+    /// Its node id.
+    pub id: NodeId,
+    /// Its name and address.
+    pub member: Member,
+    /// Whether it has a vote.
+    pub voter: bool,
+    /// Index up to which it has the log; the leader alone knows.
+    pub matched: Option<u64>,
 }
 
 /// A running node.
 pub struct Node {
-    node_id: NodeId,
-    address: String,
-    codec: Codec,
-    raft: Raft<TypeConfig, Machine>,
-    servers: WatchReceiverOf<TypeConfig, RaftServerMetrics<TypeConfig>>,
+    core: Arc<Core>,
     log: LogStore,
     store: Arc<dyn Store>,
-    snapshots: Arc<SnapshotStore>,
-    published: Arc<Published>,
-    health: Health,
-    clock: Arc<dyn Clock>,
-    entropy: Arc<dyn Entropy>,
-    disk: DiskGuard,
-    barrier: Arc<Barrier>,
-    rounds: JoinHandle<()>,
-    stopping: AtomicBool,
+    transport: Arc<dyn Transport>,
+    reads: Reads,
+    tasks: Vec<JoinHandle<()>>,
     machine_ended: Mutex<Option<Ended>>,
-    propose_timeout: Duration,
 }
 
 impl Node {
@@ -182,7 +164,7 @@ impl Node {
     /// # Errors
     /// See [`StartError`].
     pub async fn start(options: NodeOptions) -> Result<Self, StartError> {
-        let NodeOptions { format, store, keyring, clock, .. } = options;
+        let NodeOptions { format, store, keyring, clock, transport, .. } = options;
         let health = Health::new();
         let codec = Codec::new(keyring, format.cluster_id);
         let config = options.timings.config(format.cluster_id);
@@ -200,40 +182,34 @@ impl Node {
         check_cluster(&published.view(), format.cluster_id)?;
         let log = open_log(&store, &health, &clock).await?;
 
-        let network = Network::new(options.transport);
+        let network = Network::new(Arc::clone(&transport));
         let started =
             Raft::new(format.node_id.0, Arc::new(config), network, log.clone(), machine).await;
         let raft = started.map_err(|error| StartError::Raft(error.to_string()))?;
         recover(&raft, format.node_id).await?;
 
-        let barrier = Arc::new(Barrier::new());
-        let confirm = ReadIndex {
-            raft: raft.clone(),
-            servers: raft.server_metrics(),
-            published: Arc::clone(&published),
-            clock: Arc::clone(&clock),
-        };
-        let rounds = Rounds::new(Arc::clone(&barrier), confirm, Arc::clone(&clock));
-        Ok(Self {
+        let core = Arc::new(Core {
             node_id: format.node_id,
-            address: options.address,
-            codec,
+            member: options.member,
             servers: raft.server_metrics(),
             raft,
-            log,
-            store,
+            codec,
             snapshots,
             published,
             health,
             clock,
             entropy: options.entropy,
             disk: options.disk,
-            barrier,
-            rounds: tokio::spawn(rounds.run()),
-            stopping: AtomicBool::new(false),
-            machine_ended: Mutex::new(Some(ended)),
+            peers: Peers::new(Arc::clone(&transport)),
+            time: ReplicatedTime::default(),
+            views: Arc::new(Waiting::new()),
+            indexes: Arc::new(Waiting::new()),
             propose_timeout: options.propose_timeout,
-        })
+            stopping: AtomicBool::new(false),
+        });
+        let (tasks, reads) = (spawn_tasks(&core), options.reads);
+        let machine_ended = Mutex::new(Some(ended));
+        Ok(Self { core, log, store, transport, reads, tasks, machine_ended })
     }
 
     /// Makes this node the only member of a new cluster. Once in the life of a cluster, on one
@@ -242,71 +218,120 @@ impl Node {
     /// # Errors
     /// See [`InitialiseError`].
     pub async fn initialize(&self) -> Result<(), InitialiseError> {
-        let members = BTreeMap::from([(self.node_id.0, BasicNode::new(&self.address))]);
-        match self.raft.initialize(members).await {
+        let members = BTreeMap::from([(self.core.node_id.0, self.core.member.clone())]);
+        match self.core.raft.initialize(members).await {
             Ok(()) => {}
             Err(RaftError::APIError(InitializeError::NotAllowed(_))) => {
                 return Err(InitialiseError::AlreadyInitialised);
             }
             Err(error) => return Err(InitialiseError::Raft(error.to_string())),
         }
-        self.barrier(self.clock.monotonic() + INITIALISE_TIMEOUT).await?;
+        self.barrier(self.core.clock.monotonic() + INITIALISE_TIMEOUT).await?;
         Ok(())
     }
 
-    /// Proposes a command and waits until this node has applied it. Gives what came of it and
-    /// the log index at which it was applied; [`Node::view`] includes it by then.
+    /// Proposes a command through whichever node leads and waits until this node has applied it.
+    /// Gives what came of it and the log index at which it was applied; [`Node::view`] includes
+    /// it by then. The leader sets the command's time.
     ///
     /// # Errors
     /// See [`ProposeError`]: most of them leave the fate of the command open.
     pub async fn propose(&self, command: Command) -> Result<(Outcome, u64), ProposeError> {
-        if self.stopping.load(Ordering::Relaxed) {
-            return Err(ProposeError::Stopped);
-        }
-        if self.disk.is_full(self.clock.monotonic()) {
-            return Err(ProposeError::DiskFull);
-        }
-        let proposal = self.seal(&command)?;
-        let written = timeout(self.propose_timeout, self.raft.client_write(proposal)).await;
-        let response = written.map_err(|_| ProposeError::Timeout)?.map_err(propose_error)?;
-        let index = response.log_id.index;
-        // Only a command's own reply holds an outcome, and this is the reply to a command.
-        response.data.0.map(|outcome| (outcome, index)).ok_or(ProposeError::Stopped)
+        self.core.propose(command).await
     }
 
-    /// A View that includes every mutation acknowledged before this call, on any node.
+    /// A View that includes every mutation acknowledged before this call, on any node; under
+    /// [`Reads::Bounded`] every mutation acknowledged so long before it.
     ///
     /// # Errors
     /// See [`Unavailable`].
     pub async fn barrier(&self, deadline: Instant) -> Result<Arc<View>, Unavailable> {
-        if self.decides_alone() {
+        if self.core.decides_alone() {
             return Ok(self.view());
         }
-        self.barrier.pass(deadline).await
+        if let Reads::Bounded(bound) = self.reads
+            && let Some(began) = self.core.views.last_confirmed()
+        {
+            let age = self.core.clock.monotonic().saturating_duration_since(began);
+            if age > bound / 2 {
+                self.refresh(deadline);
+            }
+            if age <= bound && !self.core.is_stopping() {
+                return Ok(self.view());
+            }
+        }
+        self.core.views.pass(deadline).await
     }
 
-    /// Whether this node leads as the only voter: then nothing is acknowledged that it has not
-    /// applied, and there is nobody to ask.
-    ///
-    /// Safe without a round trip. [`Node::start`] has applied what earlier lives acknowledged; a
-    /// membership of one is in effect only after everything before it was applied here; and
-    /// before another voter can lead, this node has to commit a joint membership, which shows
-    /// here first.
-    fn decides_alone(&self) -> bool {
-        if self.stopping.load(Ordering::Relaxed) || self.health.failure().is_some() {
-            return false;
-        }
-        let servers = self.servers.borrow_watched();
-        let alone = match servers.membership_config.get_joint_config().as_slice() {
-            [voters] => voters.len() == 1 && voters.contains(&self.node_id.0),
-            _ => false,
-        };
-        alone && servers.state == ServerState::Leader
+    /// Confirms a View for those who come next.
+    fn refresh(&self, deadline: Instant) {
+        let views = Arc::clone(&self.core.views);
+        tokio::spawn(async move {
+            // Whoever needs it and does not find it asks for itself.
+            let _ = views.pass(deadline).await;
+        });
     }
 
     /// The View as this node has it. It may be older than what another node has acknowledged.
     pub fn view(&self) -> Arc<View> {
-        self.published.view()
+        self.core.published.view()
+    }
+
+    /// The side that other nodes talk to.
+    pub fn inbox(&self) -> Inbox {
+        Inbox::new(Arc::clone(&self.core))
+    }
+
+    /// What this node is by the membership in effect here.
+    pub fn standing(&self) -> Standing {
+        self.core.standing(self.core.node_id)
+    }
+
+    /// Whether this node leads, as far as it knows.
+    pub fn leads(&self) -> bool {
+        self.core.leads()
+    }
+
+    /// The member that leads, as far as this node knows.
+    pub fn leader(&self) -> Option<(NodeId, Member)> {
+        self.core.leader()
+    }
+
+    /// Whether this node has never been a member of a cluster.
+    pub fn is_new(&self) -> bool {
+        let watch = self.core.raft.metrics();
+        let metrics = watch.borrow_watched();
+        metrics.last_log_index.is_none() && metrics.last_applied.is_none()
+    }
+
+    /// Changes the membership, through whichever node leads.
+    ///
+    /// # Errors
+    /// See [`ChangeError`].
+    pub async fn change(&self, change: Change) -> Result<Standing, ChangeError> {
+        self.core.change(change).await
+    }
+
+    /// Takes the next step towards being a member: asks the leader or, where none is known, the
+    /// members at these addresses. Safe to be repeated until the standing is what it should be.
+    ///
+    /// # Errors
+    /// See [`ChangeError`]: the last one, if nobody did anything.
+    pub async fn enrol(&self, seeds: &[String], learner: bool) -> Result<Standing, ChangeError> {
+        let (id, member) = (self.core.node_id, self.core.member.clone());
+        let change = Change::Enrol { id, member, learner };
+        let mut result = self.core.change(change.clone()).await;
+        for seed in seeds {
+            if !matches!(result, Err(ChangeError::NoLeader { .. })) {
+                break;
+            }
+            let peer = self.transport.peer(None, seed, Link::Request);
+            result = peer.change(change.clone(), SEED_TIMEOUT).await.unwrap_or_else(|error| {
+                tracing::debug!(%error, %seed, "a seed gave no answer");
+                Err(ChangeError::NoLeader { leader: None })
+            });
+        }
+        result
     }
 
     /// Makes a snapshot soon, whatever the log's length, and purges the log behind it.
@@ -314,16 +339,18 @@ impl Node {
     /// # Errors
     /// The node is stopping or has failed.
     pub async fn trigger_snapshot(&self) -> Result<(), Unavailable> {
-        self.raft.trigger().snapshot().await.map_err(|_| Unavailable::Stopped)
+        self.core.raft.trigger().snapshot().await.map_err(|_| Unavailable::Stopped)
     }
 
     /// A look at the node.
     pub fn status(&self) -> Status {
-        let watch = self.raft.metrics();
+        let core = &self.core;
+        let members = self.members();
+        let watch = core.raft.metrics();
         let metrics = watch.borrow_watched();
         Status {
-            node_id: self.node_id,
-            cluster_id: self.codec.cluster_id(),
+            node_id: core.node_id,
+            cluster_id: core.codec.cluster_id(),
             role: match metrics.state {
                 ServerState::Learner => Role::Learner,
                 ServerState::Follower => Role::Follower,
@@ -334,19 +361,32 @@ impl Node {
             term: metrics.current_term,
             leader: metrics.current_leader.map(NodeId),
             last_log: metrics.last_log_index,
-            applied: self.published.applied(),
-            snapshot: self.snapshots.current_digest(),
+            applied: core.published.applied(),
+            snapshot: core.snapshots.current_digest(),
             purged: metrics.purged.map(|log_id| log_id.index),
-            failure: self.health.failure().map(|reason| reason.to_string()),
-            disk_full: self.disk.is_full(self.clock.monotonic()),
+            failure: core.health.failure().map(|reason| reason.to_string()),
+            disk_full: core.disk.is_full(core.clock.monotonic()),
+            members,
         }
+    }
+
+    fn members(&self) -> Vec<MemberStatus> {
+        let membership = self.core.membership();
+        let leads = self.core.leads();
+        let status = |(id, member): (&u64, &Member)| MemberStatus {
+            id: NodeId(*id),
+            member: member.clone(),
+            voter: membership.voter_ids().any(|voter| voter == *id),
+            matched: leads.then(|| self.core.matched(NodeId(*id))).flatten(),
+        };
+        membership.membership().nodes().map(status).collect()
     }
 
     /// Ends when consensus or the disk has failed for good, with the reason: the process must
     /// exit. After [`Node::shutdown`] it never ends.
     pub fn stopped(&self) -> impl Future<Output = String> + Send + use<> {
-        let health = self.health.clone();
-        let mut metrics = self.raft.metrics();
+        let health = self.core.health.clone();
+        let mut metrics = self.core.raft.metrics();
         async move {
             let consensus = async {
                 loop {
@@ -369,22 +409,30 @@ impl Node {
         }
     }
 
+    /// Hands the leadership over, if this node has it and anybody can take it.
+    pub async fn hand_over(&self) {
+        self.core.hand_over().await;
+    }
+
     /// Stops taking part, writes everything to disk and lets go of the store.
     ///
     /// # Errors
     /// The disk failed at last.
     pub async fn shutdown(&self) -> io::Result<()> {
-        if self.stopping.swap(true, Ordering::Relaxed) {
+        if self.core.stopping.swap(true, Ordering::Relaxed) {
             return Ok(());
         }
-        self.barrier.close();
-        self.rounds.abort();
-        self.raft.shutdown().await.map_err(|error| io::Error::other(error.to_string()))?;
+        self.core.views.close();
+        self.core.indexes.close();
+        self.abort_tasks();
+        let stopped = self.core.raft.shutdown().await;
+        stopped.map_err(|error| io::Error::other(error.to_string()))?;
         let ended = self.machine_ended.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(ended) = ended {
             ended.wait(SHUTDOWN_TIMEOUT).await;
         }
-        let (log, store, health) = (self.log.clone(), Arc::clone(&self.store), self.health.clone());
+        let (log, store) = (self.log.clone(), Arc::clone(&self.store));
+        let health = self.core.health.clone();
         run_blocking(store.blocks(), move || {
             log.stop();
             health.run("closing the store", || store.close())
@@ -392,19 +440,53 @@ impl Node {
         .await
     }
 
-    fn seal(&self, command: &Command) -> Result<Proposal, ProposeError> {
-        let mut id = [0; 16];
-        self.entropy.fill(&mut id).map_err(|_| ProposeError::Sealing)?;
-        let plain = command.encode_to_vec();
-        let sealed = self.codec.seal_command(&id, &plain).map_err(|_| ProposeError::Sealing)?;
-        Ok(Proposal { id, sealed: Bytes::from(sealed) })
+    fn abort_tasks(&self) {
+        for task in &self.tasks {
+            task.abort();
+        }
     }
 }
 
 impl Drop for Node {
     fn drop(&mut self) {
-        // Without this the rounds would keep the node's parts alive.
-        self.rounds.abort();
+        // Without this the tasks would keep the node's parts alive.
+        self.abort_tasks();
+    }
+}
+
+/// What a node does all the time: rounds for those who wait, a look at the clocks, and one at the
+/// disk.
+fn spawn_tasks(core: &Arc<Core>) -> Vec<JoinHandle<()>> {
+    let clock = || Arc::clone(&core.clock);
+    let views = ConfirmView::new(Arc::clone(core));
+    let views = Rounds::new(Arc::clone(&core.views), views, clock(), PATIENCE);
+    // Whoever asks a leader waits for another one itself.
+    let indexes = ConfirmLeader::new(Arc::clone(core));
+    let indexes = Rounds::new(Arc::clone(&core.indexes), indexes, clock(), Duration::ZERO);
+    vec![
+        tokio::spawn(views.run()),
+        tokio::spawn(indexes.run()),
+        tokio::spawn(compare_clocks(Arc::clone(core))),
+        tokio::spawn(watch_disk(Arc::clone(core))),
+    ]
+}
+
+async fn compare_clocks(core: Arc<Core>) {
+    loop {
+        tokio::time::sleep(COMPARE_CLOCKS).await;
+        core.compare_clocks().await;
+    }
+}
+
+/// A node without space neither stays nor becomes the leader: it can propose nothing.
+async fn watch_disk(core: Arc<Core>) {
+    loop {
+        tokio::time::sleep(WATCH_DISK).await;
+        let full = core.disk.is_full(core.clock.monotonic());
+        core.raft.runtime_config().elect(!full || core.decides_alone());
+        if full {
+            core.hand_over().await;
+        }
     }
 }
 
@@ -439,15 +521,4 @@ async fn recover(raft: &Raft<TypeConfig, Machine>, node_id: NodeId) -> Result<()
     raft.trigger().elect(false).await.map_err(|error| failed(&error))?;
     let recovered = raft.wait_for_recovery(Some(RECOVERY_TIMEOUT)).await;
     recovered.map(|_| ()).map_err(|error| failed(&error))
-}
-
-fn propose_error(error: RaftError<TypeConfig, ClientWriteError<TypeConfig>>) -> ProposeError {
-    match error {
-        RaftError::APIError(
-            ClientWriteError::ForwardToLeader(forward)
-            | ClientWriteError::LogEntryDiscarded(forward),
-        ) => ProposeError::NoLeader { leader: forward.leader_id.map(NodeId) },
-        RaftError::APIError(_) => ProposeError::NoLeader { leader: None },
-        RaftError::Fatal(_) => ProposeError::Stopped,
-    }
 }

@@ -10,6 +10,7 @@ use openraft::{Config, ConfigError, SnapshotPolicy};
 use crate::disk::DiskGuard;
 use crate::format::Format;
 use crate::machine::SnapshotStore;
+use crate::member::Member;
 use crate::seams::{Clock, Entropy, NoPeers, Store, SystemClock, SystemEntropy, Transport};
 
 /// Everything that a node is given.
@@ -25,8 +26,8 @@ pub struct NodeOptions {
     pub keyring: Arc<Keyring>,
     /// How it reaches other nodes.
     pub transport: Arc<dyn Transport>,
-    /// The address at which other nodes reach it.
-    pub address: String,
+    /// Its name, and the address at which other nodes reach it.
+    pub member: Member,
     /// Its time.
     pub clock: Arc<dyn Clock>,
     /// Its randomness.
@@ -35,6 +36,8 @@ pub struct NodeOptions {
     pub disk: DiskGuard,
     /// Raft's timings and sizes.
     pub timings: Timings,
+    /// How fresh what a request sees must be.
+    pub reads: Reads,
     /// How long a proposal may take before its fate is left open.
     pub propose_timeout: Duration,
 }
@@ -53,14 +56,25 @@ impl NodeOptions {
             snapshots,
             keyring,
             transport: Arc::new(NoPeers),
-            address: String::new(),
+            member: Member::default(),
             clock: Arc::new(SystemClock),
             entropy: Arc::new(SystemEntropy),
             disk: DiskGuard::off(),
             timings: Timings::default(),
+            reads: Reads::Strict,
             propose_timeout: Duration::from_secs(10),
         }
     }
+}
+
+/// How fresh what a request sees must be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Reads {
+    /// It includes everything acknowledged before the request came.
+    #[default]
+    Strict,
+    /// It includes everything acknowledged so long before the request came.
+    Bounded(Duration),
 }
 
 /// Raft's timings and sizes.

@@ -14,7 +14,7 @@ openraft::declare_raft_types!(
         D = Proposal,
         R = Reply,
         NodeId = u64,
-        Node = openraft::BasicNode,
+        Node = crate::member::Member,
 );
 
 /// A log id: the leader's term and node, and the index.
@@ -24,7 +24,7 @@ pub type Vote = alias::VoteOf<TypeConfig>;
 /// A log entry.
 pub type Entry = alias::EntryOf<TypeConfig>;
 /// Who is a member.
-pub type Membership = openraft::Membership<u64, openraft::BasicNode>;
+pub type Membership = openraft::Membership<u64, crate::member::Member>;
 /// A membership and the log id that set it.
 pub type StoredMembership = alias::StoredMembershipOf<TypeConfig>;
 /// What a snapshot covers.

@@ -7,10 +7,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
 use bytes::Bytes;
+use openraft::EntryPayload;
 use openraft::vote::RaftLeaderId;
-use openraft::{BasicNode, EntryPayload};
 use prost::{Message, Oneof};
 
+use crate::member::Member;
 use crate::types::{Entry, LeaderId, LogId, Membership, Proposal, StoredMembership, Vote};
 
 const VERSION: u8 = 1;
@@ -79,6 +80,8 @@ pub(crate) struct NodeForm {
     id: u64,
     #[prost(string, tag = "2")]
     address: String,
+    #[prost(string, tag = "3")]
+    name: String,
 }
 
 #[derive(Clone, PartialEq, Eq, Message)]
@@ -174,7 +177,10 @@ impl Wire for Membership {
             voters: voters.map(|set| VotersForm { ids: set.iter().copied().collect() }).collect(),
             nodes: self
                 .nodes()
-                .map(|(id, node)| NodeForm { id: *id, address: node.addr.clone() })
+                .map(|(id, member)| {
+                    let Member { name, address } = member.clone();
+                    NodeForm { id: *id, address, name }
+                })
                 .collect(),
         }
     }
@@ -182,8 +188,8 @@ impl Wire for Membership {
     fn from_form(form: MembershipForm) -> Option<Self> {
         let voters: Vec<BTreeSet<u64>> =
             form.voters.into_iter().map(|set| set.ids.into_iter().collect()).collect();
-        let nodes: BTreeMap<u64, BasicNode> =
-            form.nodes.into_iter().map(|node| (node.id, BasicNode::new(node.address))).collect();
+        let member = |NodeForm { id, address, name }| (id, Member { name, address });
+        let nodes: BTreeMap<u64, Member> = form.nodes.into_iter().map(member).collect();
         if voters.is_empty() && nodes.is_empty() {
             return Some(Self::default());
         }
@@ -242,6 +248,10 @@ mod tests {
         LogId::new(LeaderId::new(7, u64::MAX), 12)
     }
 
+    fn member(name: &str, address: &str) -> Member {
+        Member { name: name.into(), address: address.into() }
+    }
+
     fn round_trip(entry: &Entry) {
         let decoded = Entry::decode(entry.encode(), "entry").unwrap();
         assert_eq!(&decoded, entry);
@@ -249,7 +259,7 @@ mod tests {
 
     #[test]
     fn entries_survive_the_encoding() {
-        let nodes = BTreeMap::from([(1, BasicNode::new("a:1")), (2, BasicNode::new("b:2"))]);
+        let nodes = BTreeMap::from([(1, member("a", "a:1")), (2, member("b", "b:2"))]);
         let voters = vec![BTreeSet::from([1]), BTreeSet::from([1, 2])];
         let membership = Membership::new(voters, nodes).unwrap();
         let proposal = Proposal { id: [3; 16], sealed: Bytes::from_static(b"sealed") };

@@ -16,7 +16,8 @@ const GLOBAL_REGION: &str = "us-east-1";
 #[derive(Debug, Clone)]
 pub(crate) struct Caller {
     pub(crate) principal: Principal,
-    pub(crate) access_key_id: AccessKeyId,
+    /// The access key, where it was one that told who calls.
+    pub(crate) access_key_id: Option<AccessKeyId>,
 }
 
 /// Why there is no caller.
@@ -50,6 +51,7 @@ pub(crate) fn authenticate(
     let caller = match request.authentication {
         Authentication::Signature => signed(request, region, view, service, &[]),
         Authentication::BearerToken => bearer(request, region, view),
+        Authentication::Certificate => certified(request, view),
     };
     caller.map_err(|denied| match denied {
         Denied::Failed(error) => error,
@@ -111,6 +113,15 @@ fn bearer(request: &WireRequest, region: &RegionServer, view: &View) -> Result<C
     }
 }
 
+/// The principal that the certificate of the connection names, which must exist still.
+fn certified(request: &WireRequest, view: &View) -> Result<Caller, Denied> {
+    let principal = request.certificate.clone().ok_or(Rejection::MissingAuthentication)?;
+    match view.account(principal.account()) {
+        Some(_) => Ok(Caller { principal, access_key_id: None }),
+        None => Err(Rejection::InvalidToken.into()),
+    }
+}
+
 fn active<'a>(view: &'a View, id: &str) -> Result<&'a Credential, Rejection> {
     let id: AccessKeyId = id.parse().map_err(|_| Rejection::InvalidToken)?;
     match view.credential(&id) {
@@ -120,12 +131,14 @@ fn active<'a>(view: &'a View, id: &str) -> Result<&'a Credential, Rejection> {
 }
 
 fn caller(credential: &Credential) -> Caller {
-    Caller { principal: Principal::Root(credential.account), access_key_id: credential.id.clone() }
+    let principal = Principal::Root(credential.account);
+    Caller { principal, access_key_id: Some(credential.id.clone()) }
 }
 
 /// The error of a request that should have been authenticated otherwise.
 pub(crate) fn grpc_refused() -> Error {
-    let text = "gRPC is served by `keystead dev` only; use AWS JSON with a signature.";
+    let text = "gRPC needs a client certificate of an authority that this server knows; or use AWS \
+                JSON with a signature.";
     Error::new(ErrorCode::UnrecognizedClientException, text)
 }
 

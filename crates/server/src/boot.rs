@@ -3,14 +3,16 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use keystead_crypto::keyring::{DomainKey, Keyring, RootKey};
 use keystead_crypto::material::KeyMaterial;
 use keystead_crypto::seal::{Seal, SealError};
 use keystead_crypto::{CryptoError, Key32, constant_time_eq, random};
-use keystead_raft::seams::Store;
+use keystead_raft::seams::{NoPeers, Store, Transport};
 use keystead_raft::{
-    DiskGuard, Format, FormatError, InitialiseError, MemStore, MinFree, Node, NodeOptions,
-    OpenError, RocksStore, SnapshotStore, StartError,
+    DiskGuard, Format, FormatError, InitialiseError, MemStore, Member, MinFree, Node, NodeOptions,
+    OpenError, Reads, RocksStore, SnapshotStore, StartError,
 };
 use keystead_state::proto::{self, command, outcome};
 use keystead_types::{
@@ -18,7 +20,7 @@ use keystead_types::{
     UnixMillis,
 };
 
-use crate::clock;
+use crate::clock::{self, ServerClock};
 use crate::region::RegionServer;
 
 /// Why a Region cannot be served.
@@ -80,6 +82,24 @@ pub struct NewAccount {
     pub secret: zeroize::Zeroizing<String>,
 }
 
+impl NewAccount {
+    /// An account with a new access key: `AKIA` and 16 random characters of base 32 with a secret
+    /// of 40 characters of base 64, as IAM makes them.
+    ///
+    /// # Errors
+    /// The random generator failed.
+    pub fn generate(account: AccountId) -> Result<Self, BootError> {
+        const ALPHABET: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+        let random: [u8; 16] = random::bytes()?;
+        let tail = random.iter().map(|byte| char::from(ALPHABET[usize::from(byte & 31)]));
+        let id: String = "AKIA".chars().chain(tail).collect();
+        let access_key_id = id.parse().map_err(|_| BootError::Refused("a bad id".into()))?;
+        let secret = zeroize::Zeroizing::new(random::bytes::<30>()?);
+        let secret = STANDARD.encode(&*secret).into();
+        Ok(Self { account, access_key_id, secret })
+    }
+}
+
 /// A symmetric key with a fixed id and material.
 pub struct NewKey {
     /// The account that owns it.
@@ -94,45 +114,75 @@ pub struct NewKey {
     pub aliases: Vec<AliasName>,
 }
 
-/// Opens an initialised Region.
-///
-/// # Errors
-/// See [`BootError`].
-pub async fn open(
-    region: &Region,
-    place: &Place,
-    min_free: MinFree,
-    seal: &dyn Seal,
-) -> Result<RegionServer, BootError> {
-    // Opening a store would create the folder.
-    if matches!(place, Place::Folder(folder) if !folder.exists()) {
-        return Err(BootError::NotInitialised);
-    }
-    let store = open_store(place)?;
-    let format = Format::read(&*store)?.ok_or(BootError::NotInitialised)?;
-    start(region, place, min_free, seal, store, format).await
+/// What a node is started with.
+pub struct Setup<'a> {
+    /// The Region that it serves.
+    pub region: &'a Region,
+    /// Where it keeps its data.
+    pub place: &'a Place,
+    /// How much of its disk stays free.
+    pub min_free: MinFree,
+    /// What protects the root key.
+    pub seal: &'a dyn Seal,
+    /// Its name, and where other members reach it.
+    pub member: Member,
+    /// How it reaches other members.
+    pub transport: Arc<dyn Transport>,
+    /// How fresh what a request sees must be.
+    pub reads: Reads,
 }
 
-/// Opens a Region; an empty folder is made a new cluster of one node first.
-///
-/// # Errors
-/// See [`BootError`].
-pub async fn open_or_initialise(
-    region: &Region,
-    place: &Place,
-    min_free: MinFree,
-    seal: &dyn Seal,
-) -> Result<RegionServer, BootError> {
-    let store = open_store(place)?;
-    let format = match Format::read(&*store)? {
-        Some(format) => format,
-        None => new_format(region, seal, &*store)?,
-    };
-    let server = start(region, place, min_free, seal, store, format.clone()).await?;
-    if !server.view().is_initialised() {
-        initialise(&server, &format).await?;
+impl<'a> Setup<'a> {
+    /// A node that is alone.
+    pub fn alone(region: &'a Region, place: &'a Place, seal: &'a dyn Seal) -> Self {
+        let (member, transport) = (Member::default(), Arc::new(NoPeers));
+        let (min_free, reads) = (MinFree::default(), Reads::default());
+        Self { region, place, min_free, seal, member, transport, reads }
     }
-    Ok(server)
+
+    /// Whether the place belongs to a cluster.
+    ///
+    /// # Errors
+    /// See [`BootError`].
+    pub fn is_formatted(&self) -> Result<bool, BootError> {
+        // Opening a store would create the folder.
+        if matches!(self.place, Place::Folder(folder) if !folder.exists()) {
+            return Ok(false);
+        }
+        Ok(Format::read(&*open_store(self.place)?)?.is_some())
+    }
+
+    /// Opens an initialised Region.
+    ///
+    /// # Errors
+    /// See [`BootError`].
+    pub async fn open(self) -> Result<RegionServer, BootError> {
+        if !self.is_formatted()? {
+            return Err(BootError::NotInitialised);
+        }
+        let store = open_store(self.place)?;
+        let format = Format::read(&*store)?.ok_or(BootError::NotInitialised)?;
+        start(self, store, format).await
+    }
+
+    /// Opens a Region; an empty folder is made a new cluster of one node first.
+    ///
+    /// # Errors
+    /// See [`BootError`].
+    pub async fn open_or_initialise(self) -> Result<RegionServer, BootError> {
+        let store = open_store(self.place)?;
+        let format = match Format::read(&*store)? {
+            Some(format) => format,
+            None => new_format(self.region, self.seal, &*store)?,
+        };
+        let server = start(self, store, format.clone()).await?;
+        // A member of a cluster learns its state from the others.
+        let alone = server.node().is_new() || server.node().leads();
+        if alone && !server.view().is_initialised() {
+            initialise(&server, &format).await?;
+        }
+        Ok(server)
+    }
 }
 
 /// Creates an account with its root's access key, unless the account exists.
@@ -227,13 +277,11 @@ fn new_format(region: &Region, seal: &dyn Seal, store: &dyn Store) -> Result<For
 }
 
 async fn start(
-    region: &Region,
-    place: &Place,
-    min_free: MinFree,
-    seal: &dyn Seal,
+    setup: Setup<'_>,
     store: Arc<dyn Store>,
     format: Format,
 ) -> Result<RegionServer, BootError> {
+    let Setup { region, place, min_free, seal, member, transport, reads } = setup;
     if format.region != *region {
         let (found, wanted) = (format.region, region.clone());
         return Err(BootError::OtherRegion { found, wanted });
@@ -244,6 +292,8 @@ async fn start(
         Place::Memory => SnapshotStore::in_memory(),
     };
     let mut options = NodeOptions::alone(format, store, snapshots, keyring.clone());
+    options.clock = Arc::new(ServerClock);
+    (options.member, options.transport, options.reads) = (member, transport, reads);
     if let Place::Folder(folder) = place {
         options.disk = DiskGuard::of_folder(Path::new(folder), min_free);
     }
@@ -252,7 +302,7 @@ async fn start(
 }
 
 /// The root key, from whichever of its wraps this seal made.
-fn unseal(seal: &dyn Seal, format: &Format) -> Result<RootKey, SealError> {
+pub(crate) fn unseal(seal: &dyn Seal, format: &Format) -> Result<RootKey, SealError> {
     let mut failure = SealError::Damaged(seal.id().to_owned());
     for sealed in &format.sealed_roots {
         match seal.unwrap(sealed, format.cluster_id) {
@@ -290,7 +340,10 @@ async fn initialise(server: &RegionServer, format: &Format) -> Result<(), BootEr
     .await
 }
 
-async fn propose(server: &RegionServer, operation: command::Operation) -> Result<(), BootError> {
+pub(crate) async fn propose(
+    server: &RegionServer,
+    operation: command::Operation,
+) -> Result<(), BootError> {
     let refused = |why: String| BootError::Refused(why);
     let applied =
         server.propose_system(operation).await.map_err(|error| refused(error.to_string()))?;

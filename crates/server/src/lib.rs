@@ -9,7 +9,9 @@ mod audit;
 mod authenticate;
 mod authorise;
 pub mod boot;
+mod client_certificate;
 mod clock;
+pub mod cluster;
 mod convert;
 mod front;
 pub mod metrics;
@@ -18,6 +20,7 @@ mod operations_port;
 mod pipeline;
 mod propose;
 pub mod query;
+mod readiness;
 mod region;
 mod resolve;
 pub mod sigv4;
@@ -34,6 +37,8 @@ pub mod process {
 
 pub use audit::AuditTrail;
 pub use front::{Front, FrontOptions, Listener, ListenerError};
-pub use keystead_raft::{MinFree, Status};
+pub use keystead_raft::peer;
+pub use keystead_raft::{Member, MinFree, Reads, Status};
 pub use operations_port::OperationsPort;
+pub use readiness::Readiness;
 pub use region::RegionServer;

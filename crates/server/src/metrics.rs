@@ -37,6 +37,19 @@ fn describe() {
         "keystead_raft_barrier_rounds_total",
         "Rounds of the read barrier; each serves all requests that waited for it."
     );
+    describe_counter!(
+        "keystead_raft_forwarded_total",
+        "Commands that this node handed to the leader, every attempt counted."
+    );
+    describe_counter!(
+        "keystead_raft_snapshots_installed_total",
+        "Snapshots of the leader that this node installed, because it lagged too far."
+    );
+    describe_gauge!(
+        "keystead_raft_clock_offset_ms",
+        Unit::Milliseconds,
+        "By how much a voter's clock was off when it was last off by more than two seconds."
+    );
 }
 
 thread_local! {

@@ -44,7 +44,16 @@ pub(crate) struct Reply {
     pub(crate) result: Result<Bytes, Error>,
     /// The log index at which the request was evaluated.
     pub(crate) index: Option<u64>,
+    /// The name of the member that leads, for clients that would rather ask it.
+    pub(crate) leader: Option<String>,
     pub(crate) request_id: RequestId,
+}
+
+impl Reply {
+    /// The answer to a request that was evaluated against no state.
+    pub(crate) fn unevaluated(error: Error, request_id: RequestId) -> Self {
+        Self { result: Err(error), index: None, leader: None, request_id }
+    }
 }
 
 /// A request being handled.
@@ -70,7 +79,7 @@ pub(crate) struct Call<'a> {
     pub(crate) region: &'a RegionServer,
     pub(crate) view: Arc<View>,
     pub(crate) principal: Principal,
-    pub(crate) access_key_id: AccessKeyId,
+    pub(crate) access_key_id: Option<AccessKeyId>,
     request: &'a WireRequest,
     operation: &'static str,
     resources: Vec<Resource>,
@@ -185,7 +194,7 @@ async fn admit(
     let view = handling.region.barrier(deadline).await?;
     record.index(view.applied());
     let caller = authenticate::authenticate(&handling.request, &handling.region, &view, "kms")?;
-    record.caller(&caller.principal, &caller.access_key_id);
+    record.caller(&caller.principal, caller.access_key_id.as_ref());
     Ok((view, caller))
 }
 
@@ -272,12 +281,13 @@ fn conclude(handling: &Handling, mut record: Record, result: Result<(Bytes, u64)
     if let Err(error) = &result {
         record.error(error);
     }
-    let index = result.as_ref().ok().map(|(_, index)| *index);
+    let index = record.evaluated_at();
+    let leader = handling.region.node().leader().map(|(_, member)| member.name);
     let mut result = result.map(|(body, _)| body);
     if let Err(error) = handling.audit.append(&record) {
         tracing::error!(%error, "the audit trail cannot be written; nothing is answered");
         result = Err(messages::internal());
     }
     crate::metrics::request(handling.operation, result.as_ref().err());
-    Reply { result, index, request_id: handling.request.request_id }
+    Reply { result, index, leader, request_id: handling.request.request_id }
 }

@@ -22,7 +22,7 @@ pub(crate) async fn result(
         request_id: call.idempotency()?.to_vec(),
         time_ms: 0,
         principal: call.principal.to_string(),
-        access_key_id: call.access_key_id.to_string(),
+        access_key_id: call.access_key_id.as_ref().map(ToString::to_string).unwrap_or_default(),
         authorised_at: call.view.applied(),
         version: CLUSTER_VERSION,
         operation: Some(operation.into().0),
@@ -92,6 +92,7 @@ fn rejection(call: &Call<'_>, reason: proto::Reason) -> Error {
         | Reason::AccountNotFound
         | Reason::AccessKeyExists
         | Reason::KeyExists
+        | Reason::AuthorityExists
         | Reason::Malformed => messages::internal(),
     }
 }

@@ -9,7 +9,7 @@ use keystead_crypto::cache::MaterialCache;
 use keystead_crypto::keyring::{Keyring, Purpose};
 use keystead_crypto::material::{KeyMaterial, MaterialBinding};
 use keystead_crypto::random;
-use keystead_raft::{Node, ProposeError, Unavailable};
+use keystead_raft::{Node, ProposeError, Standing, Unavailable};
 use keystead_state::proto::{self, command};
 use keystead_state::{CLUSTER_VERSION, Command, Credential, Key, Material, Outcome, View};
 use keystead_types::{AccessKeyId, AccountId, KeyId, KeySpec, KeyUsage, Origin, Region};
@@ -18,7 +18,9 @@ use quick_cache::sync::Cache;
 use zeroize::Zeroizing;
 
 use crate::authenticate::unreadable;
-use crate::clock::ProposedTime;
+use crate::boot::BootError;
+use crate::clock;
+use crate::cluster::Authority;
 use crate::sigv4::SigningKey;
 use crate::throttle::Throttle;
 
@@ -26,6 +28,8 @@ use crate::throttle::Throttle;
 const CACHED_MATERIALS: usize = 10_000;
 /// Signing keys kept at most; one per access key, day and service.
 const CACHED_SIGNING_KEYS: usize = 10_000;
+/// What the sealed key of the authority is bound to: no access key has this id.
+const AUTHORITY_BINDING: &[u8] = b"cluster authority";
 /// Keys deleted by one command at most.
 const DELETE_AT_ONCE: usize = 100;
 /// How often due work is looked for, and the longest an idle clock stands still.
@@ -39,7 +43,7 @@ pub struct RegionServer {
     keyring: Arc<Keyring>,
     materials: MaterialCache,
     signing_keys: Cache<SigningKeyId, Arc<SigningKey>>,
-    time: ProposedTime,
+    learner: bool,
     pub(crate) throttle: Throttle,
 }
 
@@ -84,14 +88,25 @@ impl RegionServer {
     /// A Region on a started node, with the keyring of its root key.
     pub fn new(name: Region, node: Node, keyring: Arc<Keyring>) -> Self {
         Self {
+            learner: false,
             name,
             node,
             keyring,
             materials: MaterialCache::new(CACHED_MATERIALS),
             signing_keys: Cache::new(CACHED_SIGNING_KEYS),
-            time: ProposedTime::default(),
             throttle: Throttle::new(),
         }
+    }
+
+    /// The same, whose node shall stay without a vote.
+    #[must_use]
+    pub fn as_learner(self) -> Self {
+        Self { learner: true, ..self }
+    }
+
+    /// Whether the node shall stay without a vote.
+    pub(crate) fn is_learner(&self) -> bool {
+        self.learner
     }
 
     /// The Region's name.
@@ -108,6 +123,16 @@ impl RegionServer {
         &self.node
     }
 
+    /// Whether the node is what it shall be in its cluster. One that still catches up serves, but
+    /// nobody should rely on it: while it does, another one may not be taken away.
+    pub(crate) fn is_full_member(&self) -> bool {
+        match self.node.standing() {
+            Standing::Voter => true,
+            Standing::Learner => self.learner,
+            Standing::Absent => false,
+        }
+    }
+
     /// The newest View of this node; confirmed by nobody.
     pub fn view(&self) -> Arc<View> {
         self.node.view()
@@ -118,9 +143,8 @@ impl RegionServer {
         self.node.barrier(deadline.into()).await.map_err(|error| unavailable(&error))
     }
 
-    /// Proposes a command at the present time and waits until it is applied.
-    pub(crate) async fn propose(&self, mut command: Command) -> Result<Applied, Error> {
-        command.time_ms = self.time.next(self.view().clock()).0;
+    /// Proposes a command, through whichever node leads, and waits until it is applied.
+    pub(crate) async fn propose(&self, command: Command) -> Result<Applied, Error> {
         match self.node.propose(command).await {
             Ok((outcome, index)) => Ok(Applied { outcome, index }),
             Err(ProposeError::DiskFull) => {
@@ -140,6 +164,8 @@ impl RegionServer {
         operation: command::Operation,
     ) -> Result<Applied, Error> {
         self.propose(Command {
+            // So that it may be tried again while the region looks for a leader.
+            request_id: random::bytes::<32>().map_err(|_| messages::internal())?.to_vec(),
             principal: "system".into(),
             authorised_at: u64::MAX,
             version: CLUSTER_VERSION,
@@ -224,6 +250,32 @@ impl RegionServer {
             .map_err(|_| messages::internal())
     }
 
+    /// The private key of the cluster's authority, sealed.
+    pub(crate) fn seal_authority_key(&self, key: &[u8]) -> Result<Vec<u8>, Error> {
+        self.keyring
+            .seal_value(Purpose::Credential, AUTHORITY_BINDING, key)
+            .map_err(|_| messages::internal())
+    }
+
+    /// The cluster's authority, ready to sign.
+    ///
+    /// # Errors
+    /// There is none yet, or it cannot be opened.
+    pub(crate) fn authority(&self) -> Result<Authority, BootError> {
+        let view = self.view();
+        let refused = |why: &str| BootError::Refused(why.to_owned());
+        let (cluster, stored) = view
+            .cluster_id()
+            .zip(view.authority())
+            .ok_or_else(|| refused("the cluster has no authority yet"))?;
+        let key = self
+            .keyring
+            .open_value(Purpose::Credential, AUTHORITY_BINDING, &stored.sealed_key)
+            .map_err(|_| refused("the key of the cluster's authority cannot be opened"))?;
+        Authority::load(cluster, &stored.certificate, &key)
+            .map_err(|error| refused(&error.to_string()))
+    }
+
     /// The signing key of an access key for one day, Region and service.
     pub(crate) fn signing_key(
         &self,
@@ -258,10 +310,10 @@ impl RegionServer {
         loop {
             interval.tick().await;
             let view = self.view();
-            if !view.is_initialised() {
+            if !view.is_initialised() || !self.node.leads() {
                 continue;
             }
-            let now = self.time.next(view.clock());
+            let now = clock::now();
             let keys: Vec<_> = view
                 .keys_due(now)
                 .take(DELETE_AT_ONCE)

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use keystead_types::AccountId;
 use rustls::crypto::CryptoProvider;
 use rustls::crypto::aws_lc_rs::{self, kx_group};
 use rustls::pki_types::pem::{self, PemObject};
@@ -17,6 +18,8 @@ use rustls::sign::CertifiedKey;
 use rustls::{ServerConfig, version};
 use thiserror::Error;
 use tokio::time::MissedTickBehavior;
+
+use crate::client_certificate::ClientAuthorities;
 
 /// How often the files are looked at.
 const WATCH_INTERVAL: Duration = Duration::from_secs(1);
@@ -64,6 +67,14 @@ pub enum TlsError {
         /// What rustls found.
         cause: rustls::Error,
     },
+    /// The file of an authority of callers cannot be used.
+    #[error("{path} holds no usable authority of callers: {cause}")]
+    Authority {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        cause: String,
+    },
     /// rustls refuses the configuration.
     #[error("cannot set TLS up: {0}")]
     Config(rustls::Error),
@@ -80,12 +91,16 @@ pub struct TlsIdentity {
 }
 
 impl TlsIdentity {
-    /// Reads the certificate chain (the server's own first) and the private key (PKCS#8, PKCS#1
-    /// or SEC 1), both PEM.
+    /// Reads the certificate chain (the server's own first), the private key (PKCS#8, PKCS#1 or
+    /// SEC 1), and the authorities of callers with the accounts that each speaks for; all PEM.
     ///
     /// # Errors
     /// A file that cannot be read or understood, or a key that is not the certificate's.
-    pub fn load(cert: &Path, key: &Path) -> Result<Self, TlsError> {
+    pub fn load(
+        cert: &Path,
+        key: &Path,
+        client_authorities: &[(PathBuf, Vec<AccountId>)],
+    ) -> Result<Self, TlsError> {
         let provider = Arc::new(provider());
         let loaded_from = Stamp::of(cert, key);
         let current = ArcSwap::from_pointee(load_certified_key(cert, key, &provider)?);
@@ -95,11 +110,17 @@ impl TlsIdentity {
             provider: Arc::clone(&provider),
             current,
         });
-        let mut config = ServerConfig::builder_with_provider(provider)
+        let clients = ClientAuthorities::load(client_authorities, &provider)?;
+        let builder = ServerConfig::builder_with_provider(provider)
             .with_protocol_versions(&[&version::TLS13, &version::TLS12])
-            .map_err(TlsError::Config)?
-            .with_no_client_auth()
-            .with_cert_resolver(Arc::clone(&files) as Arc<dyn ResolvesServerCert>);
+            .map_err(TlsError::Config)?;
+        let builder = if client_authorities.is_empty() {
+            builder.with_no_client_auth()
+        } else {
+            builder.with_client_cert_verifier(Arc::new(clients))
+        };
+        let resolver = Arc::clone(&files) as Arc<dyn ResolvesServerCert>;
+        let mut config = builder.with_cert_resolver(resolver);
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         Ok(Self { config: Arc::new(config), files, loaded_from })
     }
@@ -293,7 +314,7 @@ mod tests {
             self.0.path().join("tls.key")
         }
         fn load(&self) -> Result<TlsIdentity, TlsError> {
-            TlsIdentity::load(&self.cert(), &self.key())
+            TlsIdentity::load(&self.cert(), &self.key(), &[])
         }
     }
 

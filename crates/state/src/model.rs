@@ -30,6 +30,17 @@ pub struct DomainKey {
     pub created: UnixMillis,
 }
 
+/// The authority that signs the certificates of members.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Authority {
+    /// Its certificate, DER.
+    pub certificate: Vec<u8>,
+    /// Its private key, PKCS#8, sealed.
+    pub sealed_key: Vec<u8>,
+    /// When it was made.
+    pub created: UnixMillis,
+}
+
 /// An account that may use the region.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Account {

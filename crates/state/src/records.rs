@@ -9,8 +9,8 @@ use keystead_types::{
 use prost::Message;
 
 use crate::model::{
-    Account, Alias, Credential, DomainKey, Key, Material, MaterialState, MultiRegion, Policy,
-    SealedRoot,
+    Account, Alias, Authority, Credential, DomainKey, Key, Material, MaterialState, MultiRegion,
+    Policy, SealedRoot,
 };
 use crate::proto;
 use crate::rows;
@@ -35,6 +35,9 @@ pub(crate) fn load(into: &mut Transition, row: &[u8], value: &[u8]) -> Result<()
         }
         rows::DOMAIN_KEY => {
             into.put_domain_key(read_domain_key(decode("domain key", value)?));
+        }
+        rows::AUTHORITY => {
+            into.put_authority(read_authority(decode("authority", value)?));
         }
         rows::ACCOUNT => {
             into.put_account(read_account(&decode("account", value)?).ok_or(corrupt("account"))?);
@@ -119,6 +122,23 @@ pub(crate) fn read_domain_key(record: proto::DomainKeyRecord) -> DomainKey {
     DomainKey {
         epoch: record.epoch,
         wrapped: record.wrapped,
+        created: UnixMillis(record.created_ms),
+    }
+}
+
+pub(crate) fn authority(authority: &Authority) -> Vec<u8> {
+    proto::AuthorityRecord {
+        certificate: authority.certificate.clone(),
+        sealed_key: authority.sealed_key.clone(),
+        created_ms: authority.created.0,
+    }
+    .encode_to_vec()
+}
+
+fn read_authority(record: proto::AuthorityRecord) -> Authority {
+    Authority {
+        certificate: record.certificate,
+        sealed_key: record.sealed_key,
         created: UnixMillis(record.created_ms),
     }
 }

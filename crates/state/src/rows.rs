@@ -25,6 +25,7 @@ pub(crate) const POLICY: u8 = 0x14;
 pub(crate) const KEY: u8 = 0x15;
 pub(crate) const ALIAS: u8 = 0x16;
 pub(crate) const REQUEST: u8 = 0x17;
+pub(crate) const AUTHORITY: u8 = 0x18;
 
 pub(crate) fn cluster() -> Vec<u8> {
     vec![CLUSTER]
@@ -32,6 +33,10 @@ pub(crate) fn cluster() -> Vec<u8> {
 
 pub(crate) fn domain_key(epoch: u32) -> Vec<u8> {
     row(DOMAIN_KEY, &[&epoch.to_be_bytes()])
+}
+
+pub(crate) fn authority() -> Vec<u8> {
+    vec![AUTHORITY]
 }
 
 pub(crate) fn account(id: AccountId) -> Vec<u8> {

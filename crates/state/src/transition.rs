@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use keystead_types::{AccountId, AliasName, KeyId, UnixMillis};
 
-use crate::model::{Account, Alias, Credential, DomainKey, Key, Policy};
+use crate::model::{Account, Alias, Authority, Credential, DomainKey, Key, Policy};
 use crate::records;
 use crate::rows::{self, RowChange};
 use crate::view::{Cluster, Remembered, SharedPolicy, View};
@@ -49,6 +49,11 @@ impl Transition {
     pub(crate) fn put_domain_key(&mut self, key: DomainKey) {
         self.changes.push(put(rows::domain_key(key.epoch), records::domain_key(&key)));
         self.view.domain_keys.insert_mut(key.epoch, Arc::new(key));
+    }
+
+    pub(crate) fn put_authority(&mut self, authority: Authority) {
+        self.changes.push(put(rows::authority(), records::authority(&authority)));
+        self.view.authority = Some(Arc::new(authority));
     }
 
     pub(crate) fn put_account(&mut self, account: Account) {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use keystead_types::{AccessKeyId, AccountId, AliasName, ClusterId, KeyId, Region, UnixMillis};
 use rpds::{HashTrieMapSync, RedBlackTreeMapSync, RedBlackTreeSetSync};
 
-use crate::model::{Account, Alias, Credential, DomainKey, Key, Policy, SealedRoot};
+use crate::model::{Account, Alias, Authority, Credential, DomainKey, Key, Policy, SealedRoot};
 use crate::records::{self, CorruptRecord};
 use crate::rows;
 use crate::transition::Transition;
@@ -18,6 +18,7 @@ pub struct View {
     pub(crate) cluster: Option<Arc<Cluster>>,
     pub(crate) clock: UnixMillis,
     pub(crate) domain_keys: RedBlackTreeMapSync<u32, Arc<DomainKey>>,
+    pub(crate) authority: Option<Arc<Authority>>,
     pub(crate) accounts: RedBlackTreeMapSync<AccountId, Account>,
     pub(crate) credentials: HashTrieMapSync<AccessKeyId, Arc<Credential>>,
     pub(crate) policies: HashTrieMapSync<[u8; 32], SharedPolicy>,
@@ -111,6 +112,11 @@ impl View {
     /// All domain keys, by epoch.
     pub fn domain_keys(&self) -> impl Iterator<Item = &DomainKey> {
         self.domain_keys.values().map(|key| &**key)
+    }
+
+    /// The authority that signs the certificates of members, where there is one.
+    pub fn authority(&self) -> Option<&Authority> {
+        self.authority.as_deref()
     }
 
     /// An account.
@@ -230,6 +236,7 @@ impl View {
             list.push((rows::cluster(), Row::Cluster(cluster, self.clock)));
         }
         list.extend(self.domain_keys.values().map(|d| (rows::domain_key(d.epoch), Row::Domain(d))));
+        list.extend(self.authority.iter().map(|a| (rows::authority(), Row::Authority(a))));
         list.extend(self.accounts.values().map(|a| (rows::account(a.id), Row::Account(a))));
         list.extend(
             self.credentials.values().map(|c| (rows::credential(&c.id), Row::Credential(c))),
@@ -250,6 +257,7 @@ impl View {
 enum Row<'a> {
     Cluster(&'a Cluster, UnixMillis),
     Domain(&'a DomainKey),
+    Authority(&'a Authority),
     Account(&'a Account),
     Credential(&'a Credential),
     Policy(&'a Policy),
@@ -263,6 +271,7 @@ impl Row<'_> {
         match self {
             Self::Cluster(cluster, clock) => records::cluster(cluster, *clock),
             Self::Domain(key) => records::domain_key(key),
+            Self::Authority(authority) => records::authority(authority),
             Self::Account(account) => records::account(account),
             Self::Credential(credential) => records::credential(credential),
             Self::Policy(policy) => records::policy(policy),

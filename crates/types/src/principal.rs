@@ -1,8 +1,9 @@
 //! Who makes a request.
 
 use std::fmt;
+use std::str::FromStr;
 
-use crate::{AccountId, PARTITION};
+use crate::{AccountId, InvalidIdentifier, PARTITION};
 
 /// An authenticated principal, of the kinds that AWS knows.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -40,5 +41,20 @@ impl fmt::Display for Principal {
         match self {
             Self::Root(account) => write!(f, "arn:{PARTITION}:iam::{account}:root"),
         }
+    }
+}
+
+/// Reads a principal's ARN.
+impl FromStr for Principal {
+    type Err = InvalidIdentifier;
+
+    fn from_str(text: &str) -> Result<Self, InvalidIdentifier> {
+        let account = text
+            .strip_prefix("arn:")
+            .and_then(|rest| rest.strip_prefix(PARTITION))
+            .and_then(|rest| rest.strip_prefix(":iam::"))
+            .and_then(|rest| rest.strip_suffix(":root"))
+            .ok_or_else(|| InvalidIdentifier::new("principal", text))?;
+        account.parse().map(Self::Root)
     }
 }

@@ -254,6 +254,7 @@ impl RaftStateMachine<TypeConfig> for Machine {
         };
         let blocks = self.store.blocks();
         let view = run_blocking(blocks, move || installation.run(&snapshot)).await?;
+        metrics::counter!("keystead_raft_snapshots_installed_total").increment(1);
         self.position =
             Position { applied: meta.last_log_id, membership: meta.last_membership.clone() };
         self.published.publish(view, self.position.applied);

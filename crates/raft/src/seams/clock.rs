@@ -14,6 +14,12 @@ pub trait Clock: Send + Sync + fmt::Debug + 'static {
     /// The wall clock. It may jump in both directions.
     fn unix_millis(&self) -> UnixMillis;
 
+    /// Milliseconds by which every time that is proposed is moved after all checks: zero, but for
+    /// tests that cannot wait for days.
+    fn shift_ms(&self) -> u64 {
+        0
+    }
+
     /// The monotonic clock. It never runs backwards.
     fn monotonic(&self) -> Instant {
         Instant::now()

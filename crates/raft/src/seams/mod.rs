@@ -10,4 +10,7 @@ mod transport;
 pub use clock::{Clock, SystemClock};
 pub use entropy::{Entropy, EntropyError, SystemEntropy};
 pub use store::{Batch, Column, KeyRange, Operation, Order, Row, Store};
-pub use transport::{Cancel, Link, NoPeers, Peer, PeerSnapshot, Transport};
+pub use transport::{
+    Appended, Appends, Cancel, Confirmation, Link, NoAnswer, NoPeers, Peer, PeerSnapshot, Pipeline,
+    Transport,
+};

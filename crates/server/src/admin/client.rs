@@ -72,13 +72,30 @@ impl AdminClient {
         Ok(Self { inner: proto::admin_client::AdminClient::new(channel) })
     }
 
+    /// The calls of the API.
+    ///
+    /// # Errors
+    /// Each gives [`AdminClientError::Refused`] by way of [`AdminClient::told`].
+    pub fn api(&mut self) -> &mut proto::admin_client::AdminClient<Channel> {
+        &mut self.inner
+    }
+
+    /// What a call gave, or what the node said against it.
+    ///
+    /// # Errors
+    /// [`AdminClientError::Refused`].
+    pub fn told<T>(
+        answer: Result<tonic::Response<T>, tonic::Status>,
+    ) -> Result<T, AdminClientError> {
+        let refused = |status: tonic::Status| AdminClientError::Refused(status.message().into());
+        Ok(answer.map_err(refused)?.into_inner())
+    }
+
     /// How the node and its Regions are.
     ///
     /// # Errors
     /// [`AdminClientError::Refused`].
     pub async fn status(&mut self) -> Result<proto::StatusResponse, AdminClientError> {
-        let answer = self.inner.status(proto::StatusRequest {}).await;
-        let refused = |status: tonic::Status| AdminClientError::Refused(status.message().into());
-        Ok(answer.map_err(refused)?.into_inner())
+        Self::told(self.inner.status(proto::StatusRequest {}).await)
     }
 }

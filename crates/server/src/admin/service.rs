@@ -3,15 +3,17 @@
 use std::sync::Arc;
 
 use keystead_crypto::random;
-use keystead_raft::Role;
-use keystead_types::RequestId;
+use keystead_raft::{Change, ChangeError, Role};
+use keystead_types::{AccountId, NodeId, RequestId};
 use tonic::transport::server::UdsConnectInfo;
 use tonic::{Request, Response, Status};
 
 use super::proto::admin_server::Admin;
 use super::proto::{self, StatusRequest, StatusResponse};
 use crate::audit::{AuditTrail, OperatorRecord};
+use crate::boot::{self, NewAccount};
 use crate::clock;
+use crate::cluster::{self, Credentials};
 use crate::region::RegionServer;
 
 /// Answers operators.
@@ -37,6 +39,48 @@ impl AdminService {
             Status::internal("The call was not answered: the audit trail cannot be written.")
         })
     }
+
+    /// The Region that a call is about.
+    fn region(&self, name: &str) -> Result<&RegionServer, Status> {
+        let found = match (name, self.regions.as_slice()) {
+            ("", [only]) => Some(only),
+            ("", _) => return Err(Status::invalid_argument("say which Region")),
+            _ => self.regions.iter().find(|region| region.name().as_str() == name),
+        };
+        let unknown = || Status::not_found(format!("Region {name} is not served here"));
+        found.map(|region| &**region).ok_or_else(unknown)
+    }
+
+    async fn change(
+        &self,
+        region: &str,
+        change: impl FnOnce(&RegionServer) -> Result<Change, Status>,
+    ) -> Result<Response<proto::ChangeResponse>, Status> {
+        let region = self.region(region)?;
+        match region.node().change(change(region)?).await {
+            Ok(_) => Ok(Response::new(proto::ChangeResponse {})),
+            Err(error @ ChangeError::NoLeader { .. }) => {
+                Err(Status::unavailable(error.to_string()))
+            }
+            Err(error @ ChangeError::Refused(_)) => {
+                Err(Status::failed_precondition(error.to_string()))
+            }
+        }
+    }
+}
+
+/// The member that an operator means: by its node id or, where only one has it, its name.
+fn member(region: &RegionServer, named: &str) -> Result<NodeId, Status> {
+    let members = region.node().status().members;
+    let by_id = members.iter().find(|known| known.id.to_string() == named);
+    let mut by_name = members.iter().filter(|known| known.member.name == named);
+    match (by_id, by_name.next(), by_name.next()) {
+        (Some(found), _, _) | (None, Some(found), None) => Ok(found.id),
+        (None, Some(_), Some(_)) => Err(Status::invalid_argument(format!(
+            "several members are called {named:?}; say the node id"
+        ))),
+        (None, None, _) => Err(Status::not_found(format!("no member is called {named:?}"))),
+    }
 }
 
 #[tonic::async_trait]
@@ -50,6 +94,124 @@ impl Admin for AdminService {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             regions: self.regions.iter().map(|region| region_status(region)).collect(),
         }))
+    }
+
+    async fn members(
+        &self,
+        request: Request<proto::MembersRequest>,
+    ) -> Result<Response<proto::MembersResponse>, Status> {
+        self.note(&request, "Members")?;
+        let region = self.region(&request.get_ref().region)?;
+        let status = region.node().status();
+        let members = status.members.into_iter().map(|known| proto::Member {
+            leader: status.leader == Some(known.id),
+            self_: status.node_id == known.id,
+            name: known.member.name,
+            node_id: known.id.to_string(),
+            address: known.member.address,
+            voter: known.voter,
+            matched: known.matched,
+        });
+        let members: Vec<_> = members.collect();
+        let leader = members.iter().find(|member| member.leader).map(|leader| leader.name.clone());
+        let region = region.name().to_string();
+        Ok(Response::new(proto::MembersResponse { region, leader, members }))
+    }
+
+    async fn promote(
+        &self,
+        request: Request<proto::PromoteRequest>,
+    ) -> Result<Response<proto::ChangeResponse>, Status> {
+        self.note(&request, "Promote")?;
+        let proto::PromoteRequest { region, node } = request.get_ref();
+        self.change(region, |region| Ok(Change::Promote(member(region, node)?))).await
+    }
+
+    async fn remove(
+        &self,
+        request: Request<proto::RemoveRequest>,
+    ) -> Result<Response<proto::ChangeResponse>, Status> {
+        self.note(&request, "Remove")?;
+        let proto::RemoveRequest { region, node } = request.get_ref();
+        self.change(region, |region| Ok(Change::Remove(member(region, node)?))).await
+    }
+
+    async fn transfer_leadership(
+        &self,
+        request: Request<proto::TransferLeadershipRequest>,
+    ) -> Result<Response<proto::ChangeResponse>, Status> {
+        self.note(&request, "TransferLeadership")?;
+        let proto::TransferLeadershipRequest { region, node } = request.get_ref();
+        if node.is_empty() && !self.region(region)?.node().leads() {
+            return Ok(Response::new(proto::ChangeResponse {}));
+        }
+        let change = |region: &RegionServer| {
+            let to = (!node.is_empty()).then(|| member(region, node)).transpose()?;
+            Ok(Change::TransferLeader(to))
+        };
+        self.change(region, change).await
+    }
+
+    async fn issue_node_certificate(
+        &self,
+        request: Request<proto::IssueNodeCertificateRequest>,
+    ) -> Result<Response<proto::IssueNodeCertificateResponse>, Status> {
+        self.note(&request, "IssueNodeCertificate")?;
+        let region = self.region(&request.get_ref().region)?;
+        let failed = |error: &dyn std::fmt::Display| Status::internal(error.to_string());
+        let node = random::bytes().map_err(|error| failed(&error))?;
+        let node = NodeId(u64::from_be_bytes(node));
+        let credentials = Credentials::generate(node).map_err(|error| failed(&error))?;
+        let admitted = cluster::admission(region, node, credentials.public_key());
+        let admission = admitted.map_err(Status::failed_precondition)?;
+        let roots = admission.roots.into_iter().map(|root| proto::SealedRoot {
+            seal_id: root.seal_id,
+            check_value: root.check_value,
+            blob: root.blob,
+        });
+        Ok(Response::new(proto::IssueNodeCertificateResponse {
+            node_id: node.to_string(),
+            cluster_id: admission.cluster_id.to_string(),
+            region: admission.region.to_string(),
+            certificate: admission.certificate,
+            authority: admission.authority,
+            key: credentials.key().to_vec(),
+            roots: roots.collect(),
+        }))
+    }
+
+    async fn create_account(
+        &self,
+        request: Request<proto::CreateAccountRequest>,
+    ) -> Result<Response<proto::CreateAccountResponse>, Status> {
+        self.note(&request, "CreateAccount")?;
+        let proto::CreateAccountRequest { region, account } = request.get_ref();
+        let region = self.region(region)?;
+        let invalid = |_| Status::invalid_argument(format!("{account:?} is no account id"));
+        let account: AccountId = account.parse().map_err(invalid)?;
+        if region.view().account(account).is_some() {
+            return Err(Status::already_exists(format!("account {account} exists already")));
+        }
+        let refused = |error: boot::BootError| Status::failed_precondition(error.to_string());
+        let new = NewAccount::generate(account).map_err(refused)?;
+        boot::ensure_account(region, &new).await.map_err(refused)?;
+        Ok(Response::new(proto::CreateAccountResponse {
+            access_key_id: new.access_key_id.to_string(),
+            secret_access_key: new.secret.to_string(),
+        }))
+    }
+
+    async fn list_accounts(
+        &self,
+        request: Request<proto::ListAccountsRequest>,
+    ) -> Result<Response<proto::ListAccountsResponse>, Status> {
+        self.note(&request, "ListAccounts")?;
+        let view = self.region(&request.get_ref().region)?.view();
+        let accounts = view.accounts().map(|account| proto::Account {
+            id: account.id.to_string(),
+            created_ms: account.created.0,
+        });
+        Ok(Response::new(proto::ListAccountsResponse { accounts: accounts.collect() }))
     }
 }
 

@@ -157,13 +157,13 @@ impl Record {
         self.read_only = read_only;
     }
 
-    pub(crate) fn caller(&mut self, principal: &Principal, access_key_id: &AccessKeyId) {
+    pub(crate) fn caller(&mut self, principal: &Principal, access_key_id: Option<&AccessKeyId>) {
         self.user_identity = Identity {
             kind: principal.kind(),
             principal_id: Some(principal.unique_id()),
             arn: Some(Shown(principal.clone())),
             account_id: Some(Shown(principal.account())),
-            access_key_id: Some(Shown(access_key_id.clone())),
+            access_key_id: access_key_id.cloned().map(Shown),
         };
         self.recipient_account_id = Some(Shown(principal.account()));
     }
@@ -174,6 +174,11 @@ impl Record {
 
     pub(crate) fn response(&mut self, elements: Parameters) {
         self.response_elements = elements;
+    }
+
+    /// The log index of the state that the request was evaluated against, once there is one.
+    pub(crate) fn evaluated_at(&self) -> Option<u64> {
+        self.additional_event_data.as_ref().map(|data| data.keystead_index)
     }
 
     pub(crate) fn index(&mut self, index: u64) {

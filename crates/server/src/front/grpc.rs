@@ -2,9 +2,10 @@
 //!
 //! Every operation is unary: one frame in, one frame out, and the status in the trailers. The
 //! frames are read here, so that what is wrong with one is told like any other mistake of a
-//! caller, and recorded. Reflection and health are tonic's.
+//! caller, and recorded. Reflection and health are services of their own, for tonic to serve.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, Response, header};
@@ -19,12 +20,15 @@ use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 use tower::ServiceExt;
 
-use super::{Authentication, Front, WireRequest, read, refuse, serialization};
-use crate::audit::TlsDetails;
+use super::{
+    Authentication, Front, Secured, WireRequest, health, note_state, read, refuse, serialization,
+};
 use crate::authenticate;
 use crate::pipeline::{self, Handling, Reply};
+use crate::readiness::Readiness;
 
-const SERVICE_PREFIX: &str = "/keystead.kms.v1.KeyManagementService/";
+/// The service that is ours.
+pub(super) const SERVICE: &str = "keystead.kms.v1.KeyManagementService";
 /// The services that are not ours.
 const OTHER_SERVICES: [&str; 2] = ["/grpc.health.", "/grpc.reflection."];
 /// `ErrorInfo.domain` of every error.
@@ -35,15 +39,13 @@ const ENCODING: &str = "grpc-encoding";
 /// A flag for compression and the length of the message, before each message.
 const FRAME_HEADER: usize = 5;
 
-/// Reflection and health, which are services of their own.
+/// Reflection and health.
 #[derive(Clone)]
 pub(super) struct Services(Routes);
 
 impl Services {
-    pub(super) fn new() -> Self {
-        let (reporter, health) = tonic_health::server::health_reporter();
-        drop(reporter); // The empty service name is SERVING from the start and stays so.
-        let routes = Routes::new(health);
+    pub(super) fn new(readiness: Arc<Readiness>) -> Self {
+        let routes = Routes::new(health::service(readiness));
         let reflection = tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(keystead_api::FILE_DESCRIPTOR_SET)
             .build_v1();
@@ -61,22 +63,24 @@ pub(super) async fn serve(
     front: &Front,
     request: http::Request<Incoming>,
     peer: SocketAddr,
-    tls: Option<TlsDetails>,
+    tls: Option<Secured>,
 ) -> Response<Body> {
-    if !front.options.bearer_tokens {
-        return status(&authenticate::grpc_refused(), None).into_http();
-    }
     if OTHER_SERVICES.iter().any(|service| request.uri().path().starts_with(service)) {
         let Services(routes) = front.grpc.clone();
         return routes.oneshot(request.map(Body::new)).await.unwrap_or_else(|never| match never {});
     }
+    let authentication = match &tls {
+        Some(Secured { principal: Some(_), .. }) => Authentication::Certificate,
+        _ if front.options.bearer_tokens => Authentication::BearerToken,
+        _ => return status(&authenticate::grpc_refused(), None).into_http(),
+    };
     let (parts, body) = request.into_parts();
     let message = match refuse_compression(&parts.headers) {
         Ok(()) => read(body).await.and_then(unframe),
         Err(error) => Err(error),
     };
     let request = match WireRequest::new(parts, message, peer, tls) {
-        Ok(request) => request.with(Authentication::BearerToken),
+        Ok(request) => request.with(authentication),
         Err(error) => return status(&error, None).into_http(),
     };
     respond(answer(front, request).await)
@@ -84,14 +88,12 @@ pub(super) async fn serve(
 
 async fn answer(front: &Front, mut request: WireRequest) -> Reply {
     let Some(default) = front.default_region() else {
-        let (result, index) = (Err(messages::internal()), None);
-        return Reply { result, index, request_id: request.request_id };
+        return Reply::unevaluated(messages::internal(), request.request_id);
     };
     let broken = request.broken.take();
     let found = || {
-        let path = request.uri.path();
-        let name = path.strip_prefix(SERVICE_PREFIX).unwrap_or_default();
-        let (operation, handler) = front.registry.find(name)?;
+        let method = method(request.uri.path()).unwrap_or_default();
+        let (operation, handler) = front.registry.find(method)?;
         let region = match request.header(REGION) {
             None => default,
             Some(name) => front.region(name).ok_or_else(|| messages::other_region(name))?,
@@ -106,6 +108,11 @@ async fn answer(front: &Front, mut request: WireRequest) -> Reply {
             handler.unwrap_or(pipeline::handle_unbuilt)(handling).await
         }
     }
+}
+
+/// The method of our service that a path names.
+fn method(path: &str) -> Option<&str> {
+    path.strip_prefix('/')?.strip_prefix(SERVICE)?.strip_prefix('/')
 }
 
 /// Compression would let a small request become a large one.
@@ -142,20 +149,23 @@ fn frame(message: &Bytes) -> Result<Bytes, Error> {
 }
 
 fn respond(reply: Reply) -> Response<Body> {
-    let framed = match reply.result.and_then(|message| frame(&message)) {
-        Ok(framed) => framed,
-        Err(error) => return status(&error, Some(reply.request_id)).into_http(),
+    let Reply { result, index, leader, request_id } = reply;
+    let mut response = match result.and_then(|message| frame(&message)) {
+        Ok(framed) => message(framed, request_id),
+        Err(error) => status(&error, Some(request_id)).into_http(),
     };
+    note_state(response.headers_mut(), index, leader.as_deref());
+    response
+}
+
+fn message(framed: Bytes, request_id: RequestId) -> Response<Body> {
     let ok = HeaderMap::from_iter([(Status::GRPC_STATUS, HeaderValue::from_static("0"))]);
     let body = Full::new(framed).with_trailers(std::future::ready(Some(Ok(ok))));
     let mut response = Response::new(Body::new(body));
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
-    if let Ok(id) = HeaderValue::from_str(&reply.request_id.to_string()) {
+    if let Ok(id) = HeaderValue::from_str(&request_id.to_string()) {
         headers.insert("x-amzn-requestid", id);
-    }
-    if let Some(index) = reply.index {
-        headers.insert("x-keystead-index", HeaderValue::from(index));
     }
     response
 }

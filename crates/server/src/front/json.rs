@@ -1,11 +1,11 @@
 //! AWS JSON 1.1: the target names the operation, errors carry `__type`.
 
-use http::{HeaderValue, Response, StatusCode};
+use http::{Response, StatusCode};
 use keystead_api::{Error, Wire, messages};
 use keystead_types::RequestId;
 use tonic::body::Body;
 
-use super::{Front, WireRequest, full, refuse, scoped_region, stamp};
+use super::{Front, WireRequest, full, note_state, refuse, scoped_region, stamp};
 use crate::pipeline::{self, Handling, Reply};
 
 const CONTENT_TYPE: &str = "application/x-amz-json-1.1";
@@ -35,13 +35,14 @@ pub(super) async fn serve(front: &Front, mut request: WireRequest) -> Response<B
 
 fn respond(reply: Reply) -> Response<Body> {
     let mut response = match reply.result {
-        Ok(body) => full(StatusCode::OK, CONTENT_TYPE, body),
-        Err(failure) => return error(&failure, Some(reply.request_id)),
+        Ok(body) => {
+            let mut response = full(StatusCode::OK, CONTENT_TYPE, body);
+            stamp(&mut response, Some(reply.request_id));
+            response
+        }
+        Err(failure) => error(&failure, Some(reply.request_id)),
     };
-    stamp(&mut response, Some(reply.request_id));
-    if let Some(index) = reply.index {
-        response.headers_mut().insert("x-keystead-index", HeaderValue::from(index));
-    }
+    note_state(response.headers_mut(), reply.index, reply.leader.as_deref());
     response
 }
 

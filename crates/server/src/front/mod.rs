@@ -1,8 +1,10 @@
 //! The client listener: one way in for AWS JSON, the query protocol and gRPC.
 
 mod grpc;
+mod health;
 mod json;
 mod listener;
+mod opening;
 mod query;
 mod request;
 
@@ -10,11 +12,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use keystead_api::{Error, ErrorCode, messages};
-use keystead_types::{Region, RequestId};
+use keystead_types::{Principal, Region, RequestId};
 use tonic::body::Body;
 
 pub use listener::{Listener, ListenerError};
@@ -23,6 +25,7 @@ pub(crate) use request::{Authentication, WireRequest};
 use crate::audit::{AuditTrail, TlsDetails};
 use crate::operations::Registry;
 use crate::pipeline::Reply;
+use crate::readiness::Readiness;
 use crate::region::RegionServer;
 
 /// The largest request body in bytes: the largest legal request is a policy of 128 KiB with tags,
@@ -40,6 +43,14 @@ pub struct FrontOptions {
     pub refuse_origin: bool,
 }
 
+/// What TLS tells of a connection.
+#[derive(Debug, Clone)]
+pub(crate) struct Secured {
+    details: TlsDetails,
+    /// Whom the caller's certificate names, if it showed one.
+    principal: Option<Principal>,
+}
+
 /// All Regions behind one listener.
 pub struct Front {
     regions: Vec<Arc<RegionServer>>,
@@ -54,9 +65,10 @@ impl Front {
     pub fn new(
         regions: Vec<Arc<RegionServer>>,
         audit: Arc<AuditTrail>,
+        readiness: Arc<Readiness>,
         options: FrontOptions,
     ) -> Self {
-        let grpc = grpc::Services::new();
+        let grpc = grpc::Services::new(readiness);
         Self { regions, audit, registry: Registry::new(), options, grpc }
     }
 
@@ -79,7 +91,7 @@ impl Front {
         self: Arc<Self>,
         request: http::Request<Incoming>,
         peer: SocketAddr,
-        tls: Option<TlsDetails>,
+        tls: Option<Secured>,
     ) -> Response<Body> {
         if self.options.refuse_origin && request.headers().contains_key(header::ORIGIN) {
             return plain(StatusCode::FORBIDDEN, "Requests from web pages are refused.\n");
@@ -115,7 +127,7 @@ fn refuse(front: &Front, request: &WireRequest, region: &Region, error: Error) -
     let written = front.audit.append(&record);
     let error = if written.is_ok() { error } else { messages::internal() };
     crate::metrics::request("Unknown", Some(&error));
-    Reply { result: Err(error), index: None, request_id: request.request_id }
+    Reply::unevaluated(error, request.request_id)
 }
 
 /// Reads a body within its limits of size and time.
@@ -147,9 +159,18 @@ fn content_type(headers: &HeaderMap) -> &str {
     headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default()
 }
 
+/// Tells at which log index a request was evaluated, and who leads.
+fn note_state(headers: &mut HeaderMap, index: Option<u64>, leader: Option<&str>) {
+    if let Some(index) = index {
+        headers.insert("x-keystead-index", HeaderValue::from(index));
+    }
+    if let Some(leader) = leader.and_then(|leader| HeaderValue::from_str(leader).ok()) {
+        headers.insert("x-keystead-leader", leader);
+    }
+}
+
 /// Sets what every reply carries: nothing may be cached, and the request has an id.
 fn stamp(response: &mut Response<Body>, request_id: Option<RequestId>) {
-    use http::HeaderValue;
     let headers = response.headers_mut();
     let no_cache = "no-cache, no-store, must-revalidate, private";
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(no_cache));
@@ -164,7 +185,7 @@ fn stamp(response: &mut Response<Body>, request_id: Option<RequestId>) {
 fn full(status: StatusCode, content_type: &'static str, body: Bytes) -> Response<Body> {
     let mut response = Response::new(Body::new(Full::new(body)));
     *response.status_mut() = status;
-    let content_type = http::HeaderValue::from_static(content_type);
+    let content_type = HeaderValue::from_static(content_type);
     response.headers_mut().insert(header::CONTENT_TYPE, content_type);
     response
 }

@@ -59,7 +59,7 @@ async fn answer(front: &Front, request: &WireRequest, id: &str) -> Result<String
             .map_err(|error| fault("InternalFailure", 500, error))?;
         record.index(view.applied());
         let caller = authenticate::authenticate_query(request, region, &view, "sts")?;
-        record.caller(&caller.principal, &caller.access_key_id);
+        record.caller(&caller.principal, caller.access_key_id.as_ref());
         let principal = &caller.principal;
         Ok(query::get_caller_identity_xml(
             &principal.to_string(),

@@ -9,6 +9,7 @@ use keystead_api::{Error, messages};
 use keystead_crypto::{digest, random};
 use keystead_types::{Principal, Region, RequestId, UnixMillis};
 
+use super::Secured;
 use crate::audit::{self, Record, TlsDetails};
 use crate::clock;
 use crate::sigv4;
@@ -20,6 +21,8 @@ pub(crate) enum Authentication {
     Signature,
     /// `authorization: Bearer ACCESS_KEY:SECRET`.
     BearerToken,
+    /// The certificate of the connection.
+    Certificate,
 }
 
 /// A whole request, its body read.
@@ -34,6 +37,8 @@ pub(crate) struct WireRequest {
     /// What went wrong while the body was read.
     pub(crate) broken: Option<Error>,
     pub(crate) time: UnixMillis,
+    /// Whom the caller's certificate names, if it showed one.
+    pub(crate) certificate: Option<Principal>,
     peer: SocketAddr,
     http2: bool,
     tls: Option<TlsDetails>,
@@ -54,13 +59,17 @@ impl WireRequest {
         parts: Parts,
         body: Result<Bytes, Error>,
         peer: SocketAddr,
-        tls: Option<TlsDetails>,
+        tls: Option<Secured>,
     ) -> Result<Self, Error> {
         // One draw for both: a call of the generator costs more than the bytes.
         let drawn = random::bytes::<32>().map_err(|_| messages::internal())?;
         let (request_id, event_id) = drawn.split_at(16);
         let id = |bytes: &[u8]| {
             bytes.try_into().map(RequestId::from_random).map_err(|_| messages::internal())
+        };
+        let (tls, certificate) = match tls {
+            Some(Secured { details, principal }) => (Some(details), principal),
+            None => (None, None),
         };
         let (body, broken) = match body {
             Ok(body) => (body, None),
@@ -79,6 +88,7 @@ impl WireRequest {
             time: clock::now(),
             peer,
             tls,
+            certificate,
         })
     }
 

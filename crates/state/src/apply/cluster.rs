@@ -3,7 +3,7 @@
 use keystead_types::{AccessKeyId, AccountId};
 
 use super::{CLUSTER_VERSION, Execution, done};
-use crate::model::{Account, Credential};
+use crate::model::{Account, Authority, Credential};
 use crate::proto::{self, Reason};
 use crate::records;
 use crate::transition::Transition;
@@ -24,6 +24,15 @@ pub(super) fn initialise(next: &mut Transition, op: &proto::Initialise) -> Execu
     };
     next.put_cluster(cluster);
     next.put_domain_key(domain_key);
+    Ok(done())
+}
+
+pub(super) fn create_authority(next: &mut Transition, op: &proto::CreateAuthority) -> Execution {
+    if next.view.authority().is_some() {
+        return Err(Reason::AuthorityExists.into());
+    }
+    let (certificate, sealed_key) = (op.certificate.clone(), op.sealed_key.clone());
+    next.put_authority(Authority { certificate, sealed_key, created: next.view.clock });
     Ok(done())
 }
 

@@ -101,6 +101,7 @@ fn execute(next: &mut Transition, command: &Command, operation: &Operation) -> E
     let at = command.authorised_at;
     match operation {
         Operation::Initialise(_) => Err(Reason::AlreadyInitialised.into()),
+        Operation::CreateAuthority(op) => cluster::create_authority(next, op),
         Operation::CreateAccount(op) => cluster::create_account(next, op),
         Operation::CreateKey(op) => keys::create(next, op),
         Operation::EnableKey(op) => keys::enable(next, at, op),

@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Read, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::summary;
@@ -86,6 +87,17 @@ impl SnapshotStore {
         let mut draft = self.draft()?;
         io::copy(&mut data.reader(), &mut draft)?;
         self.finish(draft, meta).map(|_| ())
+    }
+
+    /// A place for a snapshot that comes from elsewhere. Its file has no name, so that nothing is
+    /// left behind of one that does not come whole.
+    pub(crate) fn incoming(&self) -> io::Result<Incoming> {
+        let Some(folder) = &self.folder else { return Ok(Incoming::Memory(Vec::new())) };
+        let number = INCOMING.fetch_add(1, Ordering::Relaxed);
+        let path = folder.join(format!("incoming-{}-{number}.tmp", std::process::id()));
+        let file = File::options().read(true).write(true).create_new(true).open(&path)?;
+        fs::remove_file(&path)?;
+        Ok(Incoming::File(file))
     }
 
     /// A snapshot to be written. Only one exists at a time.
@@ -198,6 +210,38 @@ fn file_name(last: Option<LogId>) -> String {
         Some(LogId { leader_id, index }) => {
             format!("{index:020}-{:020}-{:016x}.{SUFFIX}", leader_id.term, leader_id.node_id)
         }
+    }
+}
+
+/// Tells the files of incoming snapshots apart.
+static INCOMING: AtomicU64 = AtomicU64::new(0);
+
+/// A snapshot that is being received.
+pub(crate) enum Incoming {
+    File(File),
+    Memory(Vec<u8>),
+}
+
+impl Incoming {
+    /// The snapshot, once all of it is here; it is checked when it is installed.
+    pub(crate) fn into_data(self) -> io::Result<SnapshotData> {
+        match self {
+            Self::File(file) => SnapshotData::from_file(file),
+            Self::Memory(bytes) => Ok(SnapshotData::from_bytes(bytes)),
+        }
+    }
+}
+
+impl Write for Incoming {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::File(file) => file.write(bytes),
+            Self::Memory(buffer) => buffer.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

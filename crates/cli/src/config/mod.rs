@@ -1,0 +1,283 @@
+//! The configuration of `keystead server`: one TOML file, every key also as a variable.
+//!
+//! `[tls] certificate` is `KEYSTEAD_TLS_CERTIFICATE`. Unknown keys are refused with the nearest
+//! valid name. Durations and sizes carry units.
+
+mod read;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use keystead_server::Reads;
+use keystead_types::{AccountId, Region};
+
+use read::{Key, Reader, duration, size, texts};
+
+/// Every key there is: section, name, what it is for.
+const KEYS: &[Key] = &[
+    ("", "region", "the Region this node serves"),
+    ("", "data_dir", "where the data is kept"),
+    ("", "name", "the name of this node; the host name where it is not given"),
+    ("", "shutdown_grace", "how long requests may take to finish at SIGTERM"),
+    ("listen", "clients", "address for clients"),
+    ("listen", "operations", "address for health, readiness and metrics"),
+    ("listen", "peers", "address for other members; none for a node that stays alone"),
+    ("listen", "allow_plain_http", "serve clients without TLS off loopback"),
+    ("cluster", "advertise", "host and port at which other members reach this node"),
+    ("cluster", "seeds", "hosts and ports at which members may be found"),
+    ("cluster", "join_secret", "file with at least 32 random characters, equal on all nodes"),
+    ("cluster", "expect", "so many new nodes found a cluster by themselves"),
+    ("cluster", "learner", "join without a vote"),
+    ("reads", "mode", "strict or bounded"),
+    ("reads", "bound", "how old a confirmation may be when reads are bounded"),
+    ("tls", "certificate", "PEM file with the certificate chain"),
+    ("tls", "key", "PEM file with the private key"),
+    ("seal", "kind", "what protects the root key: file"),
+    ("seal", "path", "the seal file: 32 bytes, mode 0400"),
+    ("audit", "path", "file that the audit trail is appended to"),
+    ("storage", "min_free", "free space below which changes are refused"),
+];
+
+/// Lists, which the file alone can say.
+const LISTS: &[Key] = &[
+    ("client_ca", "file", "PEM file with an authority whose certificates gRPC callers show"),
+    ("client_ca", "accounts", "the accounts that it speaks for"),
+];
+
+const DEFAULT_GRACE: Duration = Duration::from_secs(10);
+const DEFAULT_BOUND: Duration = Duration::from_millis(100);
+
+/// A checked configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// The Region this node serves.
+    pub region: Region,
+    /// Where the data is kept.
+    pub data_dir: PathBuf,
+    /// The name of this node.
+    pub name: String,
+    /// How long requests may take to finish at SIGTERM.
+    pub shutdown_grace: Duration,
+    /// Address for clients.
+    pub clients: SocketAddr,
+    /// Address for operations.
+    pub operations: SocketAddr,
+    /// Address for other members; none for a node that stays alone.
+    pub peers: Option<SocketAddr>,
+    /// How it finds other members.
+    pub cluster: ClusterConfig,
+    /// How fresh what a request sees must be.
+    pub reads: Reads,
+    /// Certificate chain and private key; none for plain HTTP.
+    pub tls: Option<(PathBuf, PathBuf)>,
+    /// Authorities of gRPC callers, and the accounts that each speaks for.
+    pub client_authorities: Vec<(PathBuf, Vec<AccountId>)>,
+    /// The seal file.
+    pub seal: PathBuf,
+    /// The audit trail.
+    pub audit: PathBuf,
+    /// Free bytes below which changes are refused; none for the default.
+    pub min_free: Option<u64>,
+}
+
+/// How a node finds other members.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClusterConfig {
+    /// Host and port at which others reach it; none for the address it listens on.
+    pub advertise: Option<String>,
+    /// Hosts and ports at which members may be found.
+    pub seeds: Vec<String>,
+    /// The file with the join secret.
+    pub join_secret: Option<PathBuf>,
+    /// So many new nodes found a cluster by themselves.
+    pub expect: Option<usize>,
+    /// Join without a vote.
+    pub learner: bool,
+}
+
+impl Config {
+    /// Reads a file, overlays the environment, checks everything.
+    pub fn load(path: &Path) -> Result<Self> {
+        let read = || format!("read configuration {}", path.display());
+        let text = std::fs::read_to_string(path).with_context(read)?;
+        Self::parse(&text, |name| std::env::var(name).ok()).with_context(read)
+    }
+
+    fn parse(text: &str, variable: impl Fn(&str) -> Option<String>) -> Result<Self> {
+        let read = Reader::new(text, KEYS, LISTS, variable)?;
+        match read.text("seal", "kind")?.as_deref() {
+            None | Some("file") => {}
+            Some(other) => bail!("seal.kind {other:?} is not known; there is: file"),
+        }
+        let loopback = |port| SocketAddr::from(([127, 0, 0, 1], port));
+        let tls = tls(&read)?;
+        let clients = read.address("clients")?.unwrap_or_else(|| loopback(9470));
+        refuse_plain_http(clients, tls.is_some(), read.flag("listen", "allow_plain_http")?)?;
+        let client_authorities = client_authorities(&read)?;
+        if tls.is_none() && !client_authorities.is_empty() {
+            bail!("client_ca needs [tls]: a caller's certificate is shown over TLS");
+        }
+        Ok(Self {
+            region: read.required("", "region")?.parse()?,
+            data_dir: read.required("", "data_dir")?.into(),
+            name: read.text("", "name")?.map_or_else(host_name, Ok)?,
+            shutdown_grace: read.parsed("", "shutdown_grace", duration)?.unwrap_or(DEFAULT_GRACE),
+            clients,
+            operations: read.address("operations")?.unwrap_or_else(|| loopback(9472)),
+            peers: read.address("peers")?,
+            cluster: cluster(&read)?,
+            reads: reads(&read)?,
+            tls,
+            client_authorities,
+            seal: read.required("seal", "path")?.into(),
+            audit: read.required("audit", "path")?.into(),
+            min_free: read.parsed("storage", "min_free", size)?,
+        })
+    }
+}
+
+fn cluster(read: &Reader) -> Result<ClusterConfig> {
+    let cluster = ClusterConfig {
+        advertise: read.text("cluster", "advertise")?,
+        seeds: read.texts("cluster", "seeds")?,
+        join_secret: read.path("cluster", "join_secret")?,
+        expect: read.number("cluster", "expect")?,
+        learner: read.flag("cluster", "learner")?,
+    };
+    if cluster.expect.is_some() && cluster.join_secret.is_none() {
+        bail!("cluster.expect needs cluster.join_secret: new nodes know each other by it");
+    }
+    Ok(cluster)
+}
+
+fn reads(read: &Reader) -> Result<Reads> {
+    let bound = read.parsed("reads", "bound", duration)?;
+    match read.text("reads", "mode")?.as_deref() {
+        None | Some("strict") if bound.is_none() => Ok(Reads::Strict),
+        None | Some("strict") => bail!("reads.bound means something with reads.mode = \"bounded\""),
+        Some("bounded") => Ok(Reads::Bounded(bound.unwrap_or(DEFAULT_BOUND))),
+        Some(other) => bail!("reads.mode {other:?} is not known; there are: strict, bounded"),
+    }
+}
+
+fn tls(read: &Reader) -> Result<Option<(PathBuf, PathBuf)>> {
+    match (read.path("tls", "certificate")?, read.path("tls", "key")?) {
+        (Some(certificate), Some(key)) => Ok(Some((certificate, key))),
+        (None, None) => Ok(None),
+        _ => bail!("tls.certificate and tls.key belong together; one of them is missing"),
+    }
+}
+
+fn refuse_plain_http(clients: SocketAddr, tls: bool, allowed: bool) -> Result<()> {
+    if tls || allowed || clients.ip().is_loopback() {
+        return Ok(());
+    }
+    bail!(
+        "listen.clients = {clients} can be reached by other machines and there is no \
+         [tls]; set tls.certificate and tls.key, or listen.allow_plain_http = true if a \
+         proxy on this network path terminates TLS"
+    )
+}
+
+fn client_authorities(read: &Reader) -> Result<Vec<(PathBuf, Vec<AccountId>)>> {
+    let authority = |table: &toml::Table| {
+        let file = table.get("file").and_then(toml::Value::as_str);
+        let file = file.context("client_ca.file is missing")?;
+        let accounts = table.get("accounts").context("client_ca.accounts is missing")?;
+        let accounts = texts(accounts, "client_ca.accounts")?;
+        let accounts = accounts.iter().map(|account| {
+            account.parse().with_context(|| format!("client_ca.accounts: {account:?}"))
+        });
+        Ok((file.into(), accounts.collect::<Result<_>>()?))
+    };
+    read.list("client_ca").map(authority).collect()
+}
+
+fn host_name() -> Result<String> {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname")
+        .context("name is not set and the host name cannot be read")?;
+    Ok(name.trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINIMAL: &str = r#"
+        region = "eu-central-1"
+        data_dir = "/var/lib/keystead"
+        [seal]
+        path = "/etc/keystead/seal.key"
+        [audit]
+        path = "/var/log/keystead/audit.json"
+    "#;
+
+    fn parse(text: &str) -> Result<Config> {
+        Config::parse(text, |_| None)
+    }
+
+    #[test]
+    fn a_minimal_file_listens_on_loopback() {
+        let config = parse(MINIMAL).unwrap();
+        assert!(config.clients.ip().is_loopback());
+        assert_eq!(config.shutdown_grace, Duration::from_secs(10));
+    }
+
+    #[test]
+    fn plain_http_off_loopback_is_refused_unless_said_in_as_many_words() {
+        let open = format!("{MINIMAL}\n[listen]\nclients = \"0.0.0.0:9470\"");
+        let error = format!("{:#}", parse(&open).unwrap_err());
+        assert!(error.contains("listen.allow_plain_http = true"), "{error}");
+        assert!(parse(&format!("{open}\nallow_plain_http = true")).is_ok());
+        let tls = format!("{open}\n[tls]\ncertificate = \"c\"\nkey = \"k\"");
+        assert!(parse(&tls).unwrap().tls.is_some());
+    }
+
+    #[test]
+    fn unknown_keys_are_answered_with_the_nearest_name() {
+        let error = parse(&format!("{MINIMAL}\n[tls]\ncertifcate = \"c\"")).unwrap_err();
+        assert!(format!("{error:#}").contains("\"tls.certificate\""), "{error:#}");
+    }
+
+    #[test]
+    fn variables_overlay_the_file() {
+        let variable = |name: &str| (name == "KEYSTEAD_STORAGE_MIN_FREE").then(|| "5GiB".into());
+        let config = Config::parse(MINIMAL, variable).unwrap();
+        assert_eq!(config.min_free, Some(5 << 30));
+    }
+
+    #[test]
+    fn a_member_says_where_it_is_and_where_others_are() {
+        let text = format!(
+            "{MINIMAL}\n[cluster]\nseeds = [\"a:1\", \"b:2\"]\njoin_secret = \"s\"\nexpect = 3"
+        );
+        let config = parse(&text).unwrap();
+        assert_eq!(config.cluster.seeds, ["a:1", "b:2"]);
+        assert_eq!(config.cluster.expect, Some(3));
+        let variable = |name: &str| (name == "KEYSTEAD_CLUSTER_SEEDS").then(|| "c:3, d:4".into());
+        assert_eq!(Config::parse(&text, variable).unwrap().cluster.seeds, ["c:3", "d:4"]);
+        assert!(parse(&format!("{MINIMAL}\n[cluster]\nexpect = 3")).is_err());
+    }
+
+    #[test]
+    fn client_authorities_are_lists_and_need_tls() {
+        let authority = "[[client_ca]]\nfile = \"a.pem\"\naccounts = [\"111122223333\"]";
+        assert!(parse(&format!("{MINIMAL}\n{authority}")).is_err());
+        let tls = "[tls]\ncertificate = \"c\"\nkey = \"k\"";
+        let config = parse(&format!("{MINIMAL}\n{tls}\n{authority}")).unwrap();
+        assert_eq!(config.client_authorities[0].1[0].to_string(), "111122223333");
+        let misspelt = authority.replace("accounts", "acounts");
+        let error = parse(&format!("{MINIMAL}\n{tls}\n{misspelt}")).unwrap_err();
+        assert!(format!("{error:#}").contains("client_ca.accounts"), "{error:#}");
+    }
+
+    #[test]
+    fn reads_are_strict_unless_told_otherwise() {
+        assert_eq!(parse(MINIMAL).unwrap().reads, Reads::Strict);
+        let bounded = format!("{MINIMAL}\n[reads]\nmode = \"bounded\"\nbound = \"50ms\"");
+        assert_eq!(parse(&bounded).unwrap().reads, Reads::Bounded(Duration::from_millis(50)));
+        assert!(parse(&format!("{MINIMAL}\n[reads]\nmode = \"stale\"")).is_err());
+    }
+}
