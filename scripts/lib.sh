@@ -86,6 +86,26 @@ build_binary() {
   cargo build --manifest-path "$ROOT/Cargo.toml" -p keystead --bin keystead "$@"
 }
 
+# build_for_use: installs what a build needs and builds the program, with a word of warning the
+# first time; nothing of this when KEYSTEAD_BIN names one that is built.
+build_for_use() {
+  [ -z "${KEYSTEAD_BIN:-}" ] || return 0
+  command -v cargo >/dev/null || fail "Rust is missing. Install it from https://rustup.rs first."
+  local missing
+  mapfile -t missing < <(build_packages)
+  if [ ${#missing[@]} -gt 0 ]; then
+    install_packages "${missing[@]}"
+  else
+    say "a C++ compiler and libclang are there"
+  fi
+  if ! compgen -G "$CARGO_TARGET_DIR/debug/deps/librocksdb-*" >/dev/null; then
+    say "building; RocksDB takes 15 to 30 minutes the first time"
+  else
+    say "building"
+  fi
+  build_binary
+}
+
 # harness: the path of the program with the checks.
 harness() { printf '%s\n' "${KEYSTEAD_HARNESS:-$CARGO_TARGET_DIR/debug/keystead-harness}"; }
 
