@@ -10,7 +10,9 @@ use clap::Args;
 use keystead_server::admin::AdminSocket;
 use keystead_server::boot::{self, NewAccount, Place};
 use keystead_server::process::{FileSeal, MemorySeal, Seal};
-use keystead_server::{AuditTrail, Front, FrontOptions, Listener, MinFree, RegionServer};
+use keystead_server::{
+    AuditTrail, Front, FrontOptions, Listener, MinFree, Readiness, RegionServer,
+};
 use keystead_types::Region;
 
 use crate::output::line;
@@ -88,14 +90,15 @@ async fn serve_all(
         let admin = AdminSocket::bind(&arguments.data_dir.join(AdminSocket::NAME)).await?;
         tokio::spawn(admin.serve(regions.clone(), audit.clone(), std::future::pending()));
     }
-    let (operations, operations_address) =
-        serve::operations(SocketAddr::from(OPERATIONS), true, regions.clone()).await?;
+    let readiness = Arc::new(Readiness::new(regions.clone()));
+    let operations =
+        serve::operations(SocketAddr::from(OPERATIONS), true, readiness.clone()).await?;
     let options = FrontOptions { bearer_tokens: true, refuse_origin: true };
-    let front = Arc::new(Front::new(regions.clone(), audit, options));
+    let front = Arc::new(Front::new(regions.clone(), audit, readiness.clone(), options));
     if let (Some(account), Some(region)) = (accounts.first(), arguments.regions.first()) {
-        announce(account, region, listener.address(), operations_address)?;
+        announce(account, region, listener.address(), operations)?;
     }
-    serve::until_stopped(listener, front, operations, GRACE, signals).await
+    serve::until_stopped(listener, front, readiness, GRACE, signals).await
 }
 
 fn check_address(arguments: &DevArguments) -> Result<()> {

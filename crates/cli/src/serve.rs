@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use keystead_server::{Front, Listener, OperationsPort, RegionServer, metrics};
+use keystead_server::{Front, Listener, OperationsPort, Readiness, RegionServer, metrics};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -20,8 +20,8 @@ pub fn harden() {
 pub async fn operations(
     address: SocketAddr,
     any_port: bool,
-    regions: Vec<Arc<RegionServer>>,
-) -> Result<(Arc<OperationsPort>, SocketAddr)> {
+    readiness: Arc<Readiness>,
+) -> Result<SocketAddr> {
     let listener = match TcpListener::bind(address).await {
         Err(error) if any_port && error.kind() == std::io::ErrorKind::AddrInUse => {
             TcpListener::bind((address.ip(), 0)).await
@@ -30,9 +30,9 @@ pub async fn operations(
     };
     let listener = listener.with_context(|| format!("listen on {address} for operations"))?;
     let address = listener.local_addr()?;
-    let port = Arc::new(OperationsPort::new(regions, metrics::install().ok()));
-    tokio::spawn(port.clone().serve(listener));
-    Ok((port, address))
+    let port = Arc::new(OperationsPort::new(readiness, metrics::install().ok()));
+    tokio::spawn(port.serve(listener));
+    Ok(address)
 }
 
 /// The signals that ask a process to end.
@@ -73,7 +73,7 @@ pub async fn shut_down(regions: &[Arc<RegionServer>], outcome: Result<()>) -> Re
 pub async fn until_stopped(
     listener: Listener,
     front: Arc<Front>,
-    operations: Arc<OperationsPort>,
+    readiness: Arc<Readiness>,
     grace: Duration,
     mut signals: Signals,
 ) -> Result<()> {
@@ -95,7 +95,7 @@ pub async fn until_stopped(
             () = signals.received() => {}
             failed = failure.recv() => reason = failed,
         }
-        operations.drain();
+        readiness.drain();
     };
     listener.serve(front.clone(), stop, grace).await;
     match reason {

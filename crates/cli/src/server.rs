@@ -11,7 +11,9 @@ use keystead_server::admin::AdminSocket;
 use keystead_server::boot::{self, NewAccount, Place};
 use keystead_server::process::{FileSeal, random};
 use keystead_server::tls::TlsIdentity;
-use keystead_server::{AuditTrail, Front, FrontOptions, Listener, MinFree, RegionServer};
+use keystead_server::{
+    AuditTrail, Front, FrontOptions, Listener, MinFree, Readiness, RegionServer,
+};
 use keystead_types::AccountId;
 
 use crate::config::Config;
@@ -75,18 +77,19 @@ async fn serve_all(
     signals: serve::Signals,
 ) -> Result<()> {
     let admin = AdminSocket::bind(&config.data_dir.join(AdminSocket::NAME)).await?;
-    let (operations, operations_address) =
-        serve::operations(config.operations, false, regions.to_vec()).await?;
+    let readiness = Arc::new(Readiness::new(regions.to_vec()));
+    let operations = serve::operations(config.operations, false, readiness.clone()).await?;
     // It answers as long as the process lives: how a node stops is of interest too.
     tokio::spawn(admin.serve(regions.to_vec(), audit.clone(), std::future::pending()));
     tracing::info!(
         region = %config.region,
         clients = %listener.address(),
-        operations = %operations_address,
+        %operations,
         "serving"
     );
-    let front = Arc::new(Front::new(regions.to_vec(), audit, FrontOptions::default()));
-    serve::until_stopped(listener, front, operations, config.shutdown_grace, signals).await
+    let options = FrontOptions::default();
+    let front = Arc::new(Front::new(regions.to_vec(), audit, readiness.clone(), options));
+    serve::until_stopped(listener, front, readiness, config.shutdown_grace, signals).await
 }
 
 /// Runs `keystead config …`.

@@ -3,8 +3,7 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
@@ -15,27 +14,18 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
 
-use crate::region::RegionServer;
-
-/// How long readiness waits for the barrier of each Region.
-const READY_TIMEOUT: Duration = Duration::from_secs(2);
+use crate::readiness::Readiness;
 
 /// What the operations listener tells of.
 pub struct OperationsPort {
-    regions: Vec<Arc<RegionServer>>,
+    readiness: Arc<Readiness>,
     metrics: Option<PrometheusHandle>,
-    draining: AtomicBool,
 }
 
 impl OperationsPort {
-    /// For these Regions, with the recorder's metrics if there is one.
-    pub fn new(regions: Vec<Arc<RegionServer>>, metrics: Option<PrometheusHandle>) -> Self {
-        Self { regions, metrics, draining: AtomicBool::new(false) }
-    }
-
-    /// From now on the node is not ready.
-    pub fn drain(&self) {
-        self.draining.store(true, Ordering::Relaxed);
+    /// For this process, with the recorder's metrics if there is one.
+    pub fn new(readiness: Arc<Readiness>, metrics: Option<PrometheusHandle>) -> Self {
+        Self { readiness, metrics }
     }
 
     /// Serves until dropped.
@@ -68,7 +58,7 @@ impl OperationsPort {
         match path {
             // Alive means that this answers; it never depends on a quorum.
             "/healthz" => text(StatusCode::OK, "ok\n".into()),
-            "/readyz" => match self.ready().await {
+            "/readyz" => match self.readiness.check().await {
                 Ok(()) => text(StatusCode::OK, "ready\n".into()),
                 Err(why) => text(StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {why}\n")),
             },
@@ -78,20 +68,6 @@ impl OperationsPort {
             },
             _ => text(StatusCode::NOT_FOUND, "try /healthz, /readyz or /metrics\n".into()),
         }
-    }
-
-    async fn ready(&self) -> Result<(), String> {
-        if self.draining.load(Ordering::Relaxed) {
-            return Err("shutting down".into());
-        }
-        for region in &self.regions {
-            let deadline = Instant::now() + READY_TIMEOUT;
-            let view = region.barrier(deadline).await.map_err(|error| error.to_string())?;
-            if !view.is_initialised() {
-                return Err(format!("{} is not initialised", region.name()));
-            }
-        }
-        Ok(())
     }
 }
 

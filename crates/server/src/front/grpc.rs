@@ -2,9 +2,10 @@
 //!
 //! Every operation is unary: one frame in, one frame out, and the status in the trailers. The
 //! frames are read here, so that what is wrong with one is told like any other mistake of a
-//! caller, and recorded. Reflection and health are tonic's.
+//! caller, and recorded. Reflection and health are services of their own, for tonic to serve.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, Response, header};
@@ -19,12 +20,14 @@ use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 use tower::ServiceExt;
 
-use super::{Authentication, Front, WireRequest, read, refuse, serialization};
+use super::{Authentication, Front, WireRequest, health, read, refuse, serialization};
 use crate::audit::TlsDetails;
 use crate::authenticate;
 use crate::pipeline::{self, Handling, Reply};
+use crate::readiness::Readiness;
 
-const SERVICE_PREFIX: &str = "/keystead.kms.v1.KeyManagementService/";
+/// The service that is ours.
+pub(super) const SERVICE: &str = "keystead.kms.v1.KeyManagementService";
 /// The services that are not ours.
 const OTHER_SERVICES: [&str; 2] = ["/grpc.health.", "/grpc.reflection."];
 /// `ErrorInfo.domain` of every error.
@@ -35,15 +38,13 @@ const ENCODING: &str = "grpc-encoding";
 /// A flag for compression and the length of the message, before each message.
 const FRAME_HEADER: usize = 5;
 
-/// Reflection and health, which are services of their own.
+/// Reflection and health.
 #[derive(Clone)]
 pub(super) struct Services(Routes);
 
 impl Services {
-    pub(super) fn new() -> Self {
-        let (reporter, health) = tonic_health::server::health_reporter();
-        drop(reporter); // The empty service name is SERVING from the start and stays so.
-        let routes = Routes::new(health);
+    pub(super) fn new(readiness: Arc<Readiness>) -> Self {
+        let routes = Routes::new(health::service(readiness));
         let reflection = tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(keystead_api::FILE_DESCRIPTOR_SET)
             .build_v1();
@@ -89,9 +90,8 @@ async fn answer(front: &Front, mut request: WireRequest) -> Reply {
     };
     let broken = request.broken.take();
     let found = || {
-        let path = request.uri.path();
-        let name = path.strip_prefix(SERVICE_PREFIX).unwrap_or_default();
-        let (operation, handler) = front.registry.find(name)?;
+        let method = method(request.uri.path()).unwrap_or_default();
+        let (operation, handler) = front.registry.find(method)?;
         let region = match request.header(REGION) {
             None => default,
             Some(name) => front.region(name).ok_or_else(|| messages::other_region(name))?,
@@ -106,6 +106,11 @@ async fn answer(front: &Front, mut request: WireRequest) -> Reply {
             handler.unwrap_or(pipeline::handle_unbuilt)(handling).await
         }
     }
+}
+
+/// The method of our service that a path names.
+fn method(path: &str) -> Option<&str> {
+    path.strip_prefix('/')?.strip_prefix(SERVICE)?.strip_prefix('/')
 }
 
 /// Compression would let a small request become a large one.

@@ -1,6 +1,7 @@
 //! The client listener: one way in for AWS JSON, the query protocol and gRPC.
 
 mod grpc;
+mod health;
 mod json;
 mod listener;
 mod query;
@@ -23,6 +24,7 @@ pub(crate) use request::{Authentication, WireRequest};
 use crate::audit::{AuditTrail, TlsDetails};
 use crate::operations::Registry;
 use crate::pipeline::Reply;
+use crate::readiness::Readiness;
 use crate::region::RegionServer;
 
 /// The largest request body in bytes: the largest legal request is a policy of 128 KiB with tags,
@@ -54,9 +56,10 @@ impl Front {
     pub fn new(
         regions: Vec<Arc<RegionServer>>,
         audit: Arc<AuditTrail>,
+        readiness: Arc<Readiness>,
         options: FrontOptions,
     ) -> Self {
-        let grpc = grpc::Services::new();
+        let grpc = grpc::Services::new(readiness);
         Self { regions, audit, registry: Registry::new(), options, grpc }
     }
 
