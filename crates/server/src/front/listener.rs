@@ -18,13 +18,16 @@ use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 
 use super::Front;
+use super::opening::Opening;
 use crate::audit::TlsDetails;
 use crate::tls::TlsIdentity;
 
 /// Connections at a time.
 const MAX_CONNECTIONS: usize = 10_000;
-/// How long a client may take for its TLS handshake, and for the headers of a request.
+/// How long a client may take for its TLS handshake, to say which HTTP it speaks, and for the
+/// headers of a request.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
+const OPENING_TIMEOUT: Duration = Duration::from_secs(5);
 const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
 /// Requests at a time on one HTTP/2 connection.
 const MAX_STREAMS: u32 = 128;
@@ -176,7 +179,8 @@ async fn http<S>(
         .max_header_list_size(MAX_HEADER_BYTES)
         .keep_alive_interval(KEEP_ALIVE_INTERVAL)
         .keep_alive_timeout(KEEP_ALIVE_TIMEOUT);
-    let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
+    let stream = TokioIo::new(Opening::new(stream, OPENING_TIMEOUT));
+    let connection = builder.serve_connection(stream, service).into_owned();
     if let Err(error) = watcher.watch(connection).await {
         tracing::debug!(%error, %peer, "a connection ended early");
     }

@@ -4,6 +4,7 @@ mod grpc;
 mod health;
 mod json;
 mod listener;
+mod opening;
 mod query;
 mod request;
 
