@@ -8,6 +8,7 @@ import os
 import shutil
 import socket
 import ssl
+import subprocess
 import threading
 import time
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ from expect import UUID
 from node import ACCOUNT, serving, signed
 from slow import endure, is_about
 from test_cli_aws import run as run_aws
+from test_retries import harness
 from test_server import key_command
 
 NAMES = ("tls.crt", "tls.key")
@@ -208,6 +210,13 @@ class TestClients:
 
 
 class TestHandshake:
+    def test_the_key_exchange_is_the_hybrid(self, secure, certificates):
+        address = f"127.0.0.1:{secure.port}"
+        command = [harness(), "tls-group", "--target", address, "--authority", certificates.bundle]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout == "TLSv1_3, X25519MLKEM768\n"
+
     @pytest.mark.parametrize("drip", [b"", b"x"], ids=["silent", "slow"])
     def test_one_that_takes_long_is_ended(self, secure, drip):
         with socket.create_connection((secure.host, secure.port), 10) as connection:
