@@ -2,12 +2,17 @@
 
 import importlib
 import pathlib
+import re
+import signal
 import sys
+import time
 
 import grpc
 import grpc_tools
+import http2
 import pytest
-from expect import ABSENT_ID, UUID, missing, no_such_key
+import urllib3
+from expect import ABSENT_ID, UUID, missing, no_such_key, pages
 from google.protobuf import descriptor_pool, message_factory
 from google.rpc import error_details_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -108,7 +113,9 @@ class TestStory:
         opened = kms.decrypt(CiphertextBlob=blob.ciphertext_blob)
         assert opened["Plaintext"] == b"from gRPC"
 
-    def test_pages_of_keys(self, client, own_key):
+    def test_pages_of_keys(self, client, kms, own_key):
+        for _ in range(3):
+            kms.create_key()
         found, marker = [], None
         while True:
             more = {} if marker is None else {"marker": marker}
@@ -119,7 +126,7 @@ class TestStory:
                 break
             marker = page.next_marker
         assert own_key.key_id in found
-        assert len(found) == len(set(found))
+        assert found == [entry["KeyId"] for entry in pages(kms.list_keys, "Keys", Limit=1000)[0]]
 
     def test_states(self, client, own_key):
         sealed = client.call("Encrypt", key_id=own_key.key_id, plaintext=b"x")
@@ -221,11 +228,6 @@ class TestTokens:
 
 
 class TestServices:
-    def test_health(self, channel):
-        stub = health_pb2_grpc.HealthStub(channel)
-        reply = stub.Check(health_pb2.HealthCheckRequest(), timeout=30)
-        assert reply.status == health_pb2.HealthCheckResponse.SERVING
-
     def test_reflection(self, channel):
         # Version 1 has the messages of its predecessor, under another service name.
         method = channel.stream_stream(
@@ -240,3 +242,62 @@ class TestServices:
         listed, described = method(iter(requests), timeout=30)
         assert SERVICE in {service.name for service in listed.list_services_response.service}
         assert described.file_descriptor_response.file_descriptor_proto
+
+
+@pytest.fixture(scope="module")
+def health(channel):
+    return health_pb2_grpc.HealthStub(channel)
+
+
+class TestHealth:
+    """It needs no token, and says what `/readyz` says."""
+
+    SERVING = health_pb2.HealthCheckResponse.SERVING
+    NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+    # The grace of `keystead dev` for what is under way when it ends.
+    GRACE_SECONDS = 10
+
+    @pytest.mark.parametrize("service", ["", SERVICE])
+    def test_serving(self, health, service):
+        request = health_pb2.HealthCheckRequest(service=service)
+        assert health.Check(request, timeout=30).status == self.SERVING
+        watch = health.Watch(request, timeout=30)
+        assert next(watch).status == self.SERVING
+        watch.cancel()
+
+    def test_unknown_service(self, health):
+        request = health_pb2.HealthCheckRequest(service="keystead.kms.v1")
+        for call in (health.Check, lambda *args, **more: next(health.Watch(*args, **more))):
+            with pytest.raises(grpc.RpcError) as caught:
+                call(request, timeout=30)
+            assert caught.value.code() == grpc.StatusCode.NOT_FOUND
+
+    def test_who_watches_is_told_of_the_end_and_does_not_delay_it(self, durable_node):
+        with grpc.insecure_channel(f"{durable_node.host}:{durable_node.port}") as channel:
+            request = health_pb2.HealthCheckRequest()
+            watch = health_pb2_grpc.HealthStub(channel).Watch(request, timeout=60)
+            assert next(watch).status == self.SERVING
+            began = time.monotonic()
+            assert durable_node.stop() == 0
+            assert time.monotonic() - began < self.GRACE_SECONDS / 2
+            assert [reply.status for reply in watch] == [self.NOT_SERVING]
+
+    def test_not_serving_while_it_drains(self, durable_node):
+        printed = pathlib.Path(durable_node.printed.name).read_text()
+        readyz = re.search(r"http://\S+/readyz", printed)[0]
+
+        def check(connection, stream):
+            connection.call(stream, "/grpc.health.v1.Health/Check")
+            connection.end(stream)
+            # The one message behind a flag and its length.
+            reply = connection.receive(http2.DATA, stream=stream).payload[5:]
+            ready = urllib3.request("GET", readyz, retries=False)
+            return health_pb2.HealthCheckResponse.FromString(reply).status, ready.status
+
+        with http2.Connection(durable_node) as connection:
+            assert check(connection, 1) == (self.SERVING, 200)
+            durable_node.process.send_signal(signal.SIGTERM)
+            # The node closes a connection when its ping is answered, and here nobody does.
+            connection.receive(http2.GOAWAY)
+            assert check(connection, 3) == (self.NOT_SERVING, 503)
+        assert durable_node.process.wait(30) == 0

@@ -8,6 +8,7 @@ import os
 import shutil
 import socket
 import ssl
+import subprocess
 import threading
 import time
 from dataclasses import dataclass, field
@@ -20,7 +21,9 @@ from botocore.exceptions import SSLError
 from cryptography import x509
 from expect import UUID
 from node import ACCOUNT, serving, signed
+from slow import endure, is_about
 from test_cli_aws import run as run_aws
+from test_retries import harness
 from test_server import key_command
 
 NAMES = ("tls.crt", "tls.key")
@@ -29,6 +32,11 @@ REPLACEMENTS = 3
 PAUSE_SECONDS = 2.5
 PATIENCE_SECONDS = 60
 CALLS_PER_CONNECTION = 3
+# The seconds that a client has for its handshake, and then for its first bytes.
+HANDSHAKE_SECONDS = OPENING_SECONDS = 5
+# A record of 512 bytes begins, and in it a client's hello.
+HALF_A_HELLO = bytes.fromhex("160301 0200 01 0001fc 0303")
+CROWD = 50
 COMPLAINT = "the TLS certificate was not replaced"
 
 
@@ -199,6 +207,37 @@ class TestClients:
                     answer += received
         # At most a TLS alert.
         assert len(answer) <= 7 and answer[:1] in (b"", b"\x15")
+
+
+class TestHandshake:
+    def test_the_key_exchange_is_the_hybrid(self, secure, certificates):
+        address = f"127.0.0.1:{secure.port}"
+        command = [harness(), "tls-group", "--target", address, "--authority", certificates.bundle]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout == "TLSv1_3, X25519MLKEM768\n"
+
+    @pytest.mark.parametrize("drip", [b"", b"x"], ids=["silent", "slow"])
+    def test_one_that_takes_long_is_ended(self, secure, drip):
+        with socket.create_connection((secure.host, secure.port), 10) as connection:
+            said, seconds = endure(connection, HALF_A_HELLO, drip)
+        assert said == b"" and is_about(seconds, HANDSHAKE_SECONDS), seconds
+
+    def test_so_is_who_then_says_nothing(self, secure, certificates):
+        with socket.create_connection((secure.host, secure.port), 10) as plain:
+            with certificates.context().wrap_socket(plain, server_hostname="localhost") as secured:
+                said, seconds = endure(secured, b"")
+        assert said == b"" and is_about(seconds, OPENING_SECONDS), seconds
+
+    def test_slow_ones_hold_up_nobody(self, secure, certificates):
+        with contextlib.ExitStack() as crowd:
+            for _ in range(CROWD):
+                connection = socket.create_connection((secure.host, secure.port), 10)
+                crowd.enter_context(connection).sendall(HALF_A_HELLO)
+            for _ in range(CROWD):
+                began = time.monotonic()
+                assert served(secure, certificates)
+                assert time.monotonic() - began < 1
 
 
 class Load:

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
-use keystead_testkit::checks::{Outcome, audit, bench, memory, mutations, retries, syscalls};
+use keystead_testkit::checks::{Outcome, audit, bench, memory, mutations, retries, syscalls, tls};
 use keystead_testkit::proxy::DropFirstReply;
 
 #[derive(Parser)]
@@ -33,6 +33,8 @@ enum Check {
     Bench(bench::Options),
     /// Memory per key.
     Memory(memory::Options),
+    /// The key exchange that a running node agrees on with a TLS client.
+    TlsGroup(tls::Options),
     /// A proxy for tests of other clients; prints its address and runs until it is ended.
     Proxy(ProxyOptions),
     /// The server that `bench` compares with.
@@ -62,6 +64,7 @@ async fn main() -> ExitCode {
         Check::Mutations(options) => mutations::run(&options).await,
         Check::Bench(options) => bench::run(&options).await,
         Check::Memory(options) => memory::run(&options).await,
+        Check::TlsGroup(options) => tls::run(&options).await,
         Check::Proxy(options) => proxy(&options).await.map(|()| Outcome::default()),
         Check::BareServer(options) => {
             bench::serve_bare(&options).await.map(|()| Outcome::default())

@@ -10,6 +10,7 @@ pub mod memory;
 pub mod mutations;
 pub mod retries;
 pub mod syscalls;
+pub mod tls;
 
 /// What every check is told.
 #[derive(Debug, Clone, Args)]

@@ -47,7 +47,7 @@ pub struct Options {
 /// Sends mutated and damaged requests and looks at the node, its log and its memory.
 ///
 /// # Errors
-/// The node did not start, or stopped answering.
+/// The node did not start, or did not work any more at the end.
 pub async fn run(options: &Options) -> Result<Outcome> {
     // Tokens for gRPC that need no certificate exist in this mode only.
     let mut node = Node::start(&options.common.binary, Mode::Ephemeral).await?;
@@ -55,17 +55,22 @@ pub async fn run(options: &Options) -> Result<Outcome> {
     let catalogue = Catalogue::new()?;
     let seed = options.common.seed;
     let job = Arc::new(Job { target: node.target().clone(), known, catalogue, seed });
-    let tenth = options.requests / 10;
-    let mut counts = flood(&job, 0..tenth).await.context("first tenth")?;
-    let before = node.resident_bytes()?;
-    let flooded = flood(&job, tenth..options.requests).await;
+    let flooded = flood_all(&node, &job, options.requests).await;
 
     let mut outcome = Outcome::default();
     outcome.require(node.is_alive(), || format!("the node ended:\n{}", node.last_lines()));
     for panic in node.panics()?.iter().take(SHOWN) {
         outcome.violation(format!("a panic: {panic}"));
     }
-    counts.add(flooded.context("a request had no reply")?);
+    let (counts, before) = match flooded {
+        Ok(flooded) => flooded,
+        // A panic looks like this from outside; what the node wrote stands before it.
+        Err(error) => {
+            outcome.violation(format!("a request had no reply: {error:#}"));
+            outcome.figures = "cut short".into();
+            return Ok(outcome);
+        }
+    };
     let after = node.resident_bytes()?;
     let grown = after.saturating_sub(before) / MEBIBYTE;
     outcome.require(grown < options.growth, || format!("the node grew by {grown} MiB"));
@@ -111,6 +116,15 @@ async fn known(target: &Target) -> Result<Known> {
         known.ciphertexts.push(blob.to_owned());
     }
     Ok(known)
+}
+
+/// Sends all requests; what came back, and the node's memory after the first tenth.
+async fn flood_all(node: &Node, job: &Arc<Job>, requests: usize) -> Result<(Counts, u64)> {
+    let tenth = requests / 10;
+    let mut counts = flood(job, 0..tenth).await?;
+    let before = node.resident_bytes()?;
+    counts.add(flood(job, tenth..requests).await?);
+    Ok((counts, before))
 }
 
 async fn flood(job: &Arc<Job>, requests: std::ops::Range<usize>) -> Result<Counts> {
