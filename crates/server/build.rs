@@ -3,10 +3,19 @@
 
 const INCLUDE: &str = "../../proto";
 
+/// Messages with secrets in them; `admin` says how they are shown.
+const SECRET: [&str; 2] = [
+    "keystead.admin.v1.CreateAccountResponse",
+    "keystead.admin.v1.IssueNodeCertificateResponse",
+];
+
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo:rerun-if-changed={INCLUDE}/keystead/admin");
     println!("cargo:rerun-if-changed=build.rs");
     let descriptors = protox::compile(["keystead/admin/v1/admin.proto"], [INCLUDE])?;
-    tonic_prost_build::configure().build_transport(false).compile_fds(descriptors)?;
+    tonic_prost_build::configure()
+        .build_transport(false)
+        .skip_debug(SECRET)
+        .compile_fds(descriptors)?;
     Ok(())
 }

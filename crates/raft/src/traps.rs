@@ -11,9 +11,8 @@ use keystead_crypto::keyring::{DomainKey, Keyring, RootKey};
 use keystead_state::View;
 use keystead_state::proto::command::Operation;
 use keystead_state::proto::{Command, CreateAccount, DomainKeyRecord, Initialise};
-use keystead_types::ClusterId;
+use keystead_types::{ClusterId, NodeId};
 use openraft::EntryPayload;
-use openraft::network::RPCOption;
 use openraft::raft::VoteRequest;
 use openraft::storage::{RaftLogReader, RaftLogStorage, RaftSnapshotBuilder, RaftStateMachine};
 use openraft::vote::RaftLeaderId;
@@ -186,11 +185,12 @@ async fn an_interrupted_installation_is_noticed() {
 
 #[tokio::test]
 async fn trap_17_a_peer_that_cannot_be_reached_has_granted_nothing() {
-    let mut peer = NoPeers.peer(2, "nowhere", Link::Replication);
-    let option = || RPCOption::new(Duration::from_secs(1));
+    let peer = NoPeers.peer(Some(NodeId(2)), "nowhere", Link::Replication);
+    let limit = Duration::from_secs(1);
     let request = || VoteRequest::new(Vote::new(2, 1), Some(log_id(1)));
-    assert!(peer.pre_vote(request(), option()).await.is_err());
-    assert!(peer.vote(request(), option()).await.is_err());
+    for pre in [true, false] {
+        assert!(peer.vote(request(), pre, limit).await.is_err());
+    }
 }
 
 #[tokio::test]

@@ -95,7 +95,7 @@ impl NewAccount {
         let id: String = "AKIA".chars().chain(tail).collect();
         let access_key_id = id.parse().map_err(|_| BootError::Refused("a bad id".into()))?;
         let secret = zeroize::Zeroizing::new(random::bytes::<30>()?);
-        let secret = STANDARD.encode(&*secret).into();
+        let secret = STANDARD.encode(*secret).into();
         Ok(Self { account, access_key_id, secret })
     }
 }

@@ -113,14 +113,13 @@ impl Readiness {
 mod tests {
     use futures::StreamExt;
     use keystead_crypto::seal::MemorySeal;
-    use keystead_raft::MinFree;
 
     use super::*;
-    use crate::boot::{self, Place};
+    use crate::boot::{Place, Setup};
 
     async fn region() -> Arc<RegionServer> {
         let (name, seal) = ("eu-central-1".parse().unwrap(), MemorySeal::generate().unwrap());
-        let opened = boot::open_or_initialise(&name, &Place::Memory, MinFree::default(), &seal);
+        let opened = Setup::alone(&name, &Place::Memory, &seal).open_or_initialise();
         Arc::new(opened.await.unwrap())
     }
 

@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use keystead_server::admin::proto::Role;
 use keystead_server::admin::{AdminClient, AdminClientError, AdminSocket, AdminSocketError};
-use keystead_server::boot::{self, NewAccount, Place};
+use keystead_server::boot::{self, NewAccount, Place, Setup};
 use keystead_server::process::MemorySeal;
-use keystead_server::{AuditTrail, MinFree, RegionServer};
+use keystead_server::{AuditTrail, RegionServer};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -24,8 +24,8 @@ fn folder() -> (TempDir, PathBuf) {
 
 async fn region(name: &str) -> Arc<RegionServer> {
     let (name, seal) = (name.parse().unwrap(), MemorySeal::generate().unwrap());
-    let min_free = MinFree::default();
-    Arc::new(boot::open_or_initialise(&name, &Place::Memory, min_free, &seal).await.unwrap())
+    let setup = Setup::alone(&name, &Place::Memory, &seal);
+    Arc::new(setup.open_or_initialise().await.unwrap())
 }
 
 async fn serve(path: &Path, regions: Vec<Arc<RegionServer>>, audit: AuditTrail) {

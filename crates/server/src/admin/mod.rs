@@ -6,6 +6,7 @@
 mod client;
 mod service;
 
+use std::fmt;
 use std::fs::{File, OpenOptions, Permissions, TryLockError};
 use std::io;
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt, PermissionsExt};
@@ -25,6 +26,18 @@ use crate::region::RegionServer;
 #[allow(missing_docs, unused_qualifications, clippy::all, clippy::pedantic)]
 pub mod proto {
     include!(concat!(env!("OUT_DIR"), "/keystead.admin.v1.rs"));
+}
+
+impl fmt::Debug for proto::CreateAccountResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "CreateAccountResponse({})", self.access_key_id)
+    }
+}
+
+impl fmt::Debug for proto::IssueNodeCertificateResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "IssueNodeCertificateResponse({})", self.node_id)
+    }
 }
 
 /// Connections that may wait to be accepted.

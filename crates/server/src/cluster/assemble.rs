@@ -72,8 +72,8 @@ pub struct Assembly<'a> {
 enum Found {
     /// A cluster was joined.
     Joined,
-    /// There is no cluster, and this node shall found one.
-    MayFound,
+    /// There is no cluster, and it is this node that founds one.
+    NobodyElse,
     /// Neither.
     Nothing,
 }
@@ -100,7 +100,7 @@ impl Assembly<'_> {
         loop {
             let why = match self.look().await {
                 Ok(Found::Joined) => return Ok(true),
-                Ok(Found::MayFound) => return Ok(false),
+                Ok(Found::NobodyElse) => return Ok(false),
                 Ok(Found::Nothing) => "no seed is a member, and too few are there".to_owned(),
                 Err(error @ (AssembleError::Ask(_) | AssembleError::NobodyThere(_))) => {
                     error.to_string()
@@ -133,7 +133,7 @@ impl Assembly<'_> {
         // All that there are agree on who is the first; nobody founds while one of them is away.
         let complete = self.expect.is_some_and(|expected| new.len() >= expected);
         let first = new.first().is_some_and(|first| first == self.name);
-        Ok(if complete && first { Found::MayFound } else { Found::Nothing })
+        Ok(if complete && first { Found::NobodyElse } else { Found::Nothing })
     }
 }
 
