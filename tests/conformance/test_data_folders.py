@@ -1,0 +1,81 @@
+"""What earlier versions left on disk opens for ever."""
+
+import base64
+import json
+import pathlib
+import tarfile
+import time
+
+import boto3
+import botocore.exceptions
+import pytest
+
+from node import ROOT, Server
+
+ARCHIVES = sorted((ROOT / "tests" / "data").glob("*.tar.gz"))
+assert ARCHIVES, "the archives are missing"
+
+
+@pytest.fixture(params=ARCHIVES, ids=lambda path: path.name)
+def opened(request, tmp_path):
+    """A node on an unpacked archive, and what must be found there."""
+    with tarfile.open(request.param) as archive:
+        archive.extractall(tmp_path, filter="data")
+    (tmp_path / "seal.key").chmod(0o400)
+    expected = json.loads((tmp_path / "expected.json").read_text())
+    server = Server(tmp_path, {"": {"region": "eu-central-1"}}).configure().start()
+    yield server, expected
+    assert server.stop() == 0, server.output()
+
+
+def client(server, expected):
+    return boto3.client(
+        "kms",
+        region_name="eu-central-1",
+        endpoint_url=server.endpoint,
+        aws_access_key_id=expected["access_key"]["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=expected["access_key"]["AWS_SECRET_ACCESS_KEY"],
+    )
+
+
+def test_every_key_is_as_it_was(opened):
+    server, expected = opened
+    kms = client(server, expected)
+    for name, key in expected["keys"].items():
+        if key.get("deletion", float("inf")) < time.time():
+            continue
+        found = kms.describe_key(KeyId=f"alias/{name}")["KeyMetadata"]
+        assert (found["KeyId"], found["KeyState"]) == (key["id"], key["state"])
+        assert found["Description"] == name
+        assert kms.list_resource_tags(KeyId=key["id"])["Tags"] == key["tags"]
+
+
+def test_every_ciphertext_opens_unless_its_key_may_not_be_used(opened):
+    server, expected = opened
+    kms = client(server, expected)
+    for name, key in expected["keys"].items():
+        blob = base64.b64decode(key["ciphertext"])
+        decrypt = {"CiphertextBlob": blob, "EncryptionContext": {"name": name}}
+        if key["state"] == "Enabled":
+            assert kms.decrypt(**decrypt)["Plaintext"] == name.encode()
+        else:
+            with pytest.raises(botocore.exceptions.ClientError):
+                kms.decrypt(**decrypt)
+
+
+def test_it_goes_on_from_there(opened):
+    server, expected = opened
+    kms = client(server, expected)
+    new = kms.create_key()["KeyMetadata"]["KeyId"]
+    assert server.stop() == 0
+    server.start()
+    kms = client(server, expected)
+    assert kms.describe_key(KeyId=new)["KeyMetadata"]["KeyState"] == "Enabled"
+
+
+def test_the_archives_tell_nothing_of_a_machine():
+    for path in ARCHIVES:
+        with tarfile.open(path) as archive:
+            for member in archive.getmembers():
+                assert pathlib.Path(member.name).name != "LOG"
+                assert not member.uname

@@ -1,0 +1,115 @@
+#!/usr/bin/env python3
+"""Lets a node write a data folder and packs it: freeze.py PROGRAM NAME.
+
+Needs the packages of tests/conformance/requirements.txt.
+"""
+
+import base64
+import json
+import pathlib
+import re
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+
+import boto3
+
+HERE = pathlib.Path(__file__).resolve().parent
+REGION, ACCOUNT, PORT = "eu-central-1", "111122223333", 29470
+CONFIGURATION = f"""\
+region = "{REGION}"
+data_dir = "data"
+[listen]
+clients = "127.0.0.1:{PORT}"
+operations = "127.0.0.1:{PORT + 2}"
+[seal]
+path = "seal.key"
+[audit]
+path = "audit.json"
+"""
+
+
+def main(program, name):
+    with tempfile.TemporaryDirectory() as folder:
+        folder = pathlib.Path(folder)
+        (folder / "keystead.toml").write_text(CONFIGURATION)
+        init = [program, "cluster", "init", "--account", ACCOUNT]
+        printed = subprocess.run(init, cwd=folder, check=True, capture_output=True, text=True)
+        access_key = dict(re.findall(r"^export (AWS_\w+)='([^']*)'$", printed.stdout, re.M))
+        node = subprocess.Popen([program, "server"], cwd=folder, stderr=subprocess.DEVNULL)
+        try:
+            keys = use(client(access_key))
+        finally:
+            node.terminate()
+            assert node.wait(30) == 0
+        expected = {"account": ACCOUNT, "access_key": access_key, "keys": keys}
+        (folder / "expected.json").write_text(json.dumps(expected, indent=2, sort_keys=True))
+        pack(folder, HERE / f"{name}.tar.gz")
+
+
+def client(access_key):
+    kms = boto3.client(
+        "kms",
+        region_name=REGION,
+        endpoint_url=f"http://127.0.0.1:{PORT}",
+        aws_access_key_id=access_key["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=access_key["AWS_SECRET_ACCESS_KEY"],
+    )
+    for _ in range(100):
+        try:
+            kms.list_keys()
+            return kms
+        except Exception:  # pylint: disable=broad-except
+            time.sleep(0.1)
+    raise RuntimeError("the node does not serve")
+
+
+def use(kms):
+    """Brings keys into every state there is; gives what shall be found again."""
+    keys = {}
+
+    def create(name):
+        tags = [{"TagKey": "name", "TagValue": name}]
+        key = kms.create_key(Description=name, Tags=tags)["KeyMetadata"]["KeyId"]
+        kms.create_alias(AliasName=f"alias/{name}", TargetKeyId=key)
+        context = {"name": name}
+        made = kms.encrypt(KeyId=key, Plaintext=name.encode(), EncryptionContext=context)
+        ciphertext = base64.b64encode(made["CiphertextBlob"]).decode()
+        keys[name] = {"id": key, "ciphertext": ciphertext, "state": "Enabled", "tags": tags}
+        return key
+
+    create("enabled")
+    kms.disable_key(KeyId=create("disabled"))
+    keys["disabled"]["state"] = "Disabled"
+    # Whoever opens the folder after that day finds it gone.
+    doomed = create("deleted-in-30-days")
+    scheduled = kms.schedule_key_deletion(KeyId=doomed, PendingWindowInDays=30)
+    keys["deleted-in-30-days"]["state"] = "PendingDeletion"
+    keys["deleted-in-30-days"]["deletion"] = scheduled["DeletionDate"].timestamp()
+    kms.untag_resource(KeyId=create("untagged"), TagKeys=["name"])
+    keys["untagged"]["tags"] = []
+    return keys
+
+
+def pack(folder, archive):
+    # RocksDB's logs tell of the machine and nothing of the data.
+    unwanted = {"LOG", "audit.json", "admin.lock", "admin.sock"}
+
+    def clean(member):
+        name = pathlib.Path(member.name).name
+        if name in unwanted or name.startswith("LOG.old"):
+            return None
+        member.uid = member.gid = 0
+        member.uname = member.gname = ""
+        return member
+
+    with tarfile.open(archive, "w:gz") as packed:
+        for name in ("data", "seal.key", "keystead.toml", "expected.json"):
+            packed.add(folder / name, name, filter=clean)
+    print(archive)
+
+
+if __name__ == "__main__":
+    main(str(pathlib.Path(sys.argv[1]).resolve()), sys.argv[2])
