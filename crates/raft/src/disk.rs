@@ -1,14 +1,22 @@
 //! Refusing mutations before the disk is full, while reads, votes and barriers go on.
+//!
+//! Other members' entries still have to be written, and other programs may take what is left. So a
+//! file holds some space in reserve, and is removed when nearly nothing is left but it.
 
 use std::fmt;
+use std::fs::{self, File};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 const GIB: u64 = 1 << 30;
+/// In the data folder: the space that is held in reserve.
+const RESERVE: &str = "reserve";
+/// The most that is held in reserve.
+const MAX_RESERVE: u64 = 64 << 20;
 /// How long a look at the disk counts.
 const RECHECK: Duration = Duration::from_millis(500);
 
@@ -37,14 +45,15 @@ type Probe = Box<dyn Fn() -> io::Result<Space> + Send + Sync>;
 pub struct DiskGuard {
     probe: Option<Probe>,
     min_free: MinFree,
+    reserve: Option<PathBuf>,
     last: Mutex<Option<(Instant, bool)>>,
 }
 
 impl DiskGuard {
-    /// Watches the file system of this folder.
+    /// Watches the file system of this folder, and holds some of it in reserve.
     pub fn of_folder(folder: &Path, min_free: MinFree) -> Self {
-        let folder = folder.to_owned();
-        Self::with_probe(move || space_of(&folder), min_free)
+        let (probed, reserve) = (folder.to_owned(), Some(folder.join(RESERVE)));
+        Self { reserve, ..Self::with_probe(move || space_of(&probed), min_free) }
     }
 
     /// Watches whatever `probe` measures.
@@ -52,12 +61,18 @@ impl DiskGuard {
         probe: impl Fn() -> io::Result<Space> + Send + Sync + 'static,
         min_free: MinFree,
     ) -> Self {
-        Self { probe: Some(Box::new(probe)), min_free, last: Mutex::new(None) }
+        Self { probe: Some(Box::new(probe)), min_free, reserve: None, last: Mutex::new(None) }
     }
 
     /// Watches nothing: for nodes that write no disk.
     pub fn off() -> Self {
-        Self { probe: None, min_free: MinFree::default(), last: Mutex::new(None) }
+        let min_free = MinFree::default();
+        Self { probe: None, min_free, reserve: None, last: Mutex::new(None) }
+    }
+
+    /// Makes room for starting, if there is none, by giving up the reserve.
+    pub fn make_room(&self) {
+        self.is_full(Instant::now());
     }
 
     /// Whether there is less free space than there must be. Space that cannot be measured counts
@@ -71,7 +86,10 @@ impl DiskGuard {
             return full;
         }
         let full = match probe() {
-            Ok(space) => space.free < self.min_free.bytes(space.total),
+            Ok(space) => {
+                self.keep_reserve(space);
+                space.free < self.min_free.bytes(space.total)
+            }
             Err(error) => {
                 tracing::error!(%error, "the free space of the disk cannot be measured");
                 true
@@ -83,6 +101,36 @@ impl DiskGuard {
         *last = Some((now, full));
         full
     }
+
+    /// Gives the reserve up when little else is left, and takes it again when there is enough.
+    fn keep_reserve(&self, space: Space) {
+        let Some(path) = &self.reserve else { return };
+        let min_free = self.min_free.bytes(space.total);
+        let bytes = MAX_RESERVE.min(min_free / 4);
+        let changed = match path.exists() {
+            true if space.free < bytes => {
+                tracing::warn!(path = %path.display(), "the disk is full: its reserve is given up");
+                fs::remove_file(path)
+            }
+            false if space.free >= min_free.saturating_add(bytes) && bytes > 0 => {
+                set_aside(path, bytes)
+            }
+            _ => Ok(()),
+        };
+        if let Err(error) = changed {
+            tracing::warn!(%error, path = %path.display(), "the reserve of the disk is not in order");
+        }
+    }
+}
+
+/// Makes a file that holds so much space.
+fn set_aside(path: &Path, bytes: u64) -> io::Result<()> {
+    let file = File::create(path)?;
+    let set_aside = rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, bytes);
+    if set_aside.is_err() {
+        fs::remove_file(path)?;
+    }
+    Ok(set_aside?)
 }
 
 impl fmt::Debug for DiskGuard {
@@ -131,6 +179,32 @@ mod tests {
         free.store(50, Ordering::SeqCst);
         assert!(guard.is_full(start + RECHECK / 2), "a look counts for a while");
         assert!(!guard.is_full(start + RECHECK));
+    }
+
+    #[test]
+    fn the_reserve_is_given_up_last_and_taken_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let free = Arc::new(AtomicU64::new(1000 << 20));
+        let seen = Arc::clone(&free);
+        let probe = move || Ok(Space { free: seen.load(Ordering::SeqCst), total: 1 << 30 });
+        let mut guard = DiskGuard::with_probe(probe, MinFree::Bytes(40 << 20));
+        let file = folder.path().join(RESERVE);
+        guard.reserve = Some(file.clone());
+        let start = Instant::now();
+        let full = |free_mib: u64, looks: u32| {
+            free.store(free_mib << 20, Ordering::SeqCst);
+            guard.is_full(start + RECHECK * looks)
+        };
+        assert!(!full(1000, 0));
+        assert_eq!(fs::metadata(&file).unwrap().len(), 10 << 20);
+        assert!(full(20, 1));
+        assert!(file.exists(), "there is room still");
+        assert!(full(5, 2));
+        assert!(!file.exists());
+        assert!(!full(45, 3));
+        assert!(!file.exists(), "too little to hold anything back");
+        assert!(!full(1000, 4));
+        assert!(file.exists());
     }
 
     #[test]

@@ -66,7 +66,9 @@ impl Core {
             if self.is_stopping() {
                 return Err(ProposeError::Stopped);
             }
-            let error = match self.attempt(&command, deadline).await {
+            let leader = self.leader();
+            let here = leader.as_ref().is_some_and(|(id, _)| *id == self.node_id);
+            let error = match self.attempt(leader, &command, deadline).await {
                 Ok((outcome, index)) => {
                     let applied = timeout_at(deadline, self.published.at_least(index));
                     applied.await.map_err(|_| ProposeError::Timeout)?;
@@ -74,8 +76,9 @@ impl Core {
                 }
                 Err(error) => error,
             };
-            let hopeless = command.request_id.is_empty() || error == ProposeError::Sealing;
-            if hopeless || self.clock.monotonic() + RETRY >= deadline {
+            let failed = error == ProposeError::Sealing || (here && error == ProposeError::Stopped);
+            if failed || command.request_id.is_empty() || self.clock.monotonic() + RETRY >= deadline
+            {
                 return Err(error);
             }
             tracing::debug!(%error, "a command is proposed once more");
@@ -85,11 +88,12 @@ impl Core {
 
     async fn attempt(
         &self,
+        leader: Option<(NodeId, Member)>,
         command: &Command,
         deadline: Instant,
     ) -> Result<(Outcome, u64), ProposeError> {
         let limit = deadline.saturating_duration_since(self.clock.monotonic()).min(ATTEMPT);
-        match self.leader() {
+        match leader {
             Some((id, _)) if id == self.node_id => self.propose_here(command.clone(), limit).await,
             Some((id, member)) => self.forward(id, &member, command, limit).await,
             None => Err(ProposeError::NoLeader { leader: None }),

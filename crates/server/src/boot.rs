@@ -1,6 +1,6 @@
 //! From a data folder and a seal to a served Region: format, root key, node, first accounts.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use base64::Engine;
@@ -152,6 +152,13 @@ impl<'a> Setup<'a> {
         Ok(Format::read(&*open_store(self.place)?)?.is_some())
     }
 
+    fn disk(&self) -> DiskGuard {
+        match self.place {
+            Place::Folder(folder) => DiskGuard::of_folder(folder, self.min_free),
+            Place::Memory => DiskGuard::off(),
+        }
+    }
+
     /// Opens an initialised Region.
     ///
     /// # Errors
@@ -160,6 +167,7 @@ impl<'a> Setup<'a> {
         if !self.is_formatted()? {
             return Err(BootError::NotInitialised);
         }
+        self.disk().make_room();
         let store = open_store(self.place)?;
         let format = Format::read(&*store)?.ok_or(BootError::NotInitialised)?;
         start(self, store, format).await
@@ -281,7 +289,8 @@ async fn start(
     store: Arc<dyn Store>,
     format: Format,
 ) -> Result<RegionServer, BootError> {
-    let Setup { region, place, min_free, seal, member, transport, reads } = setup;
+    let disk = setup.disk();
+    let Setup { region, place, seal, member, transport, reads, .. } = setup;
     if format.region != *region {
         let (found, wanted) = (format.region, region.clone());
         return Err(BootError::OtherRegion { found, wanted });
@@ -294,9 +303,7 @@ async fn start(
     let mut options = NodeOptions::alone(format, store, snapshots, keyring.clone());
     options.clock = Arc::new(ServerClock);
     (options.member, options.transport, options.reads) = (member, transport, reads);
-    if let Place::Folder(folder) = place {
-        options.disk = DiskGuard::of_folder(Path::new(folder), min_free);
-    }
+    options.disk = disk;
     let node = Node::start(options).await?;
     Ok(RegionServer::new(region.clone(), node, keyring))
 }

@@ -42,6 +42,8 @@ struct ModelAlias {
 struct Model {
     index: u64,
     clock: u64,
+    /// The number it was made of, and when.
+    authority: Option<(u8, u64)>,
     accounts: BTreeMap<u64, u64>,
     access_keys: BTreeSet<&'static str>,
     keys: BTreeMap<KeyId, ModelKey>,
@@ -57,6 +59,7 @@ impl Model {
         Self {
             index: 3,
             clock: START,
+            authority: None,
             accounts: ACCOUNTS.into_iter().map(|account| (account, START)).collect(),
             access_keys: ACCESS_KEYS.into_iter().collect(),
             keys: BTreeMap::new(),
@@ -90,6 +93,10 @@ impl Model {
                 ensure(!self.access_keys.contains(access_key), Reason::AccessKeyExists)?;
                 self.accounts.insert(*account, self.clock);
                 self.access_keys.insert(access_key);
+            }
+            Action::CreateAuthority(number) => {
+                ensure(self.authority.is_none(), Reason::AuthorityExists)?;
+                self.authority = Some((*number, self.clock));
             }
             Action::CreateKey(new) => return self.create_key(new),
             Action::Enable(key) => self.switch(at, *key, true)?,
@@ -279,6 +286,11 @@ fn seen(key: &Key) -> ModelKey {
 /// All that can be looked up or listed is what the model says.
 fn check(view: &View, model: &Model) {
     assert_eq!((view.applied(), view.clock().0), (model.index, model.clock));
+    let authority = view.authority().map(|made| {
+        assert_eq!(made.certificate, made.sealed_key);
+        (made.certificate[0], made.created.0)
+    });
+    assert_eq!(authority, model.authority);
     let accounts: BTreeMap<_, _> = view.accounts().map(|a| (a.id.number(), a.created.0)).collect();
     assert_eq!(accounts, model.accounts);
     for name in actions::ANY_ACCESS_KEY {

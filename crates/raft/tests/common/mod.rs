@@ -5,18 +5,28 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use keystead_crypto::keyring::{DomainKey, Keyring, RootKey};
-use keystead_raft::seams::Store;
+use keystead_raft::seams::{Clock, Store};
 use keystead_raft::{Format, Node, NodeOptions, SnapshotStore, StartError, Timings};
 use keystead_state::proto::command::Operation;
 use keystead_state::proto::{
     CreateAccount, DomainKeyRecord, Initialise, SealedRootRecord, Tick, outcome,
 };
 use keystead_state::{Command, Outcome, View};
-use keystead_types::{AccountId, ClusterId, NodeId};
+use keystead_types::{AccountId, ClusterId, NodeId, UnixMillis};
 use tokio::time::Instant;
 
 /// In every stored secret of the tests: must never be found in clear.
 pub const MARKER: &[u8] = b"plain-marker-4711";
+
+/// A clock that stands still, so that the oracle needs to know no times.
+#[derive(Debug)]
+struct Frozen;
+
+impl Clock for Frozen {
+    fn unix_millis(&self) -> UnixMillis {
+        UnixMillis(1)
+    }
+}
 
 /// A cluster's identity and keys, which outlive its nodes' processes.
 #[derive(Clone)]
@@ -55,6 +65,7 @@ impl World {
         let format = self.format.clone();
         let mut options = NodeOptions::alone(format, store, snapshots, Arc::clone(&self.keyring));
         options.timings = self.timings.clone();
+        options.clock = Arc::new(Frozen);
         options
     }
 
@@ -104,7 +115,7 @@ pub fn create_account(number: u64) -> Command {
         access_key_id: access_key(number),
         sealed_secret: [MARKER, &number.to_be_bytes()].concat(),
     });
-    Command { request_id, time_ms: 1 + number, ..command(operation) }
+    Command { request_id, ..command(operation) }
 }
 
 pub fn access_key(number: u64) -> String {

@@ -29,6 +29,7 @@ pub const KINDS: [(KeySpec, KeyUsage, u8); 4] = [
 #[derive(Debug, Clone)]
 pub enum Action {
     CreateAccount(u64, &'static str),
+    CreateAuthority(u8),
     CreateKey(NewKey),
     Enable(u8),
     Disable(u8),
@@ -86,6 +87,7 @@ impl Action {
     pub fn operation(&self) -> Operation {
         match self {
             Self::CreateAccount(account, access_key) => create_account(*account, access_key),
+            Self::CreateAuthority(number) => create_authority(*number),
             Self::CreateKey(new) => new.operation(),
             Self::Enable(key) => enable(*key),
             Self::Disable(key) => disable(*key),
@@ -160,6 +162,7 @@ fn action() -> impl Strategy<Value = Action> {
     let days = proptest::sample::select(vec![0_u32, 7, 8, 30, u32::MAX]);
     prop_oneof![
         1 => (owner(), access_key).prop_map(|(a, k)| Action::CreateAccount(a, k)),
+        1 => (0..3_u8).prop_map(Action::CreateAuthority),
         6 => new_key().prop_map(Action::CreateKey),
         2 => key().prop_map(Action::Enable),
         2 => key().prop_map(Action::Disable),

@@ -97,6 +97,11 @@ pub fn create_account(account: u64, access_key: &str) -> Operation {
     })
 }
 
+pub fn create_authority(number: u8) -> Operation {
+    let (certificate, sealed_key) = (vec![number; 40], vec![number; 40]);
+    Operation::CreateAuthority(proto::CreateAuthority { certificate, sealed_key })
+}
+
 /// A symmetric key of the first account, enabled.
 pub fn symmetric_key(number: u8) -> proto::CreateKey {
     proto::CreateKey {
