@@ -61,8 +61,9 @@ impl<P> Waiting<P> {
         }
         match timeout_at(deadline, answered).await {
             Ok(Ok(result)) => result,
-            Ok(Err(_)) => Err(Unavailable::Stopped),
-            Err(_) => Err(Unavailable::Timeout),
+            // Rounds let go of whoever is late, perhaps a moment before that one's own timer.
+            Ok(Err(_)) if Instant::now() < deadline => Err(Unavailable::Stopped),
+            Ok(Err(_)) | Err(_) => Err(Unavailable::Timeout),
         }
     }
 
