@@ -8,9 +8,13 @@
 pub mod checks;
 pub mod client;
 pub mod damage;
+pub mod grpc;
 pub mod inputs;
+pub mod kms;
 pub mod mutate;
 pub mod needles;
 pub mod node;
+pub mod process;
 pub mod proxy;
+pub mod tls;
 pub mod trace;
