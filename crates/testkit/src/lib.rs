@@ -5,10 +5,12 @@
 //! behind: replies, files, system calls, memory. Each is seeded and says what it counted.
 #![forbid(unsafe_code)]
 
+pub mod checkers;
 pub mod checks;
 pub mod client;
 pub mod damage;
 pub mod grpc;
+pub mod history;
 pub mod inputs;
 pub mod kms;
 pub mod mutate;
