@@ -8,6 +8,7 @@
 pub mod checkers;
 pub mod checks;
 pub mod client;
+pub mod cluster;
 pub mod damage;
 pub mod grpc;
 pub mod history;
