@@ -9,7 +9,9 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
-use keystead_testkit::checks::{Outcome, audit, bench, memory, mutations, retries, syscalls, tls};
+use keystead_testkit::checks::{
+    Outcome, audit, bench, chaos, memory, mutations, retries, syscalls, tls,
+};
 use keystead_testkit::proxy::DropFirstReply;
 
 #[derive(Parser)]
@@ -29,6 +31,8 @@ enum Check {
     Retries(retries::Options),
     /// Mutated and damaged requests do no harm.
     Mutations(mutations::Options),
+    /// A cluster under load keeps its promises while its nodes are killed, paused and cut off.
+    Chaos(chaos::Options),
     /// Encrypt per second beside a bare server.
     Bench(bench::Options),
     /// Memory per key.
@@ -62,6 +66,7 @@ async fn main() -> ExitCode {
         Check::AuditUnderKill(options) => audit::run(&options).await,
         Check::Retries(options) => retries::run(&options).await,
         Check::Mutations(options) => mutations::run(&options).await,
+        Check::Chaos(options) => chaos::run(&options).await,
         Check::Bench(options) => bench::run(&options).await,
         Check::Memory(options) => memory::run(&options).await,
         Check::TlsGroup(options) => tls::run(&options).await,
