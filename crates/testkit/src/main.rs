@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 use keystead_testkit::checks::{
-    Outcome, audit, bench, chaos, memory, mutations, retries, syscalls, tls,
+    Outcome, audit, bench, bench_cluster, chaos, memory, mutations, retries, syscalls, tls,
 };
 use keystead_testkit::proxy::DropFirstReply;
 
@@ -35,6 +35,8 @@ enum Check {
     Chaos(chaos::Options),
     /// Encrypt per second beside a bare server.
     Bench(bench::Options),
+    /// Mutations per second of three nodes beside etcd, and how long Encrypt takes.
+    BenchCluster(bench_cluster::Options),
     /// Memory per key.
     Memory(memory::Options),
     /// The key exchange that a running node agrees on with a TLS client.
@@ -68,6 +70,7 @@ async fn main() -> ExitCode {
         Check::Mutations(options) => mutations::run(&options).await,
         Check::Chaos(options) => chaos::run(&options).await,
         Check::Bench(options) => bench::run(&options).await,
+        Check::BenchCluster(options) => bench_cluster::run(&options).await,
         Check::Memory(options) => memory::run(&options).await,
         Check::TlsGroup(options) => tls::run(&options).await,
         Check::Proxy(options) => proxy(&options).await.map(|()| Outcome::default()),

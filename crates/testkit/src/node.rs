@@ -63,7 +63,7 @@ impl Node {
     ) -> Result<Self> {
         ensure!(binary.is_file(), "{} is not there; build it first", binary.display());
         let folder = tempfile::Builder::new().prefix("keystead-").tempdir()?;
-        let (clients, operations) = (free_port()?, free_port()?);
+        let [clients, operations] = free_ports()?;
         let target = Target {
             address: SocketAddr::from(([127, 0, 0, 1], clients)),
             region: REGION.into(),
@@ -251,12 +251,19 @@ pub(crate) async fn is_ready(address: SocketAddr) -> Result<bool> {
     Ok(answer.starts_with(b"HTTP/1.1 200"))
 }
 
-fn free_port() -> Result<u16> {
+/// Ports of the loopback that nobody listens on.
+pub(crate) fn free_ports<const N: usize>() -> Result<[u16; N]> {
+    // Held until there are enough, so that none is found twice.
+    let mut held = Vec::new();
     for _ in 0..1000 {
-        let port = fastrand::u16(PORTS);
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            return Ok(port);
+        held.extend(TcpListener::bind(("127.0.0.1", fastrand::u16(PORTS))));
+        if held.len() == N {
+            let mut ports = [0; N];
+            for (port, listener) in ports.iter_mut().zip(&held) {
+                *port = listener.local_addr()?.port();
+            }
+            return Ok(ports);
         }
     }
-    bail!("no free port between {} and {}", PORTS.start, PORTS.end)
+    bail!("no {N} free ports between {} and {}", PORTS.start, PORTS.end)
 }

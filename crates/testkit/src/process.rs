@@ -8,6 +8,8 @@ use std::process::{Child, Command, Stdio};
 use anyhow::{Context, Result, ensure};
 
 const LAST_LINES: usize = 20;
+/// What `/proc` counts time in, on every Linux: hundredths of a second.
+const TICKS_PER_SECOND: f64 = 100.0;
 
 /// A program that is started any number of times in one folder, where its output goes.
 pub struct Process {
@@ -83,6 +85,14 @@ impl Process {
         Ok(kibibytes.trim().parse::<u64>()? * 1024)
     }
 
+    /// Processor time that it has used since its start, in seconds.
+    ///
+    /// # Errors
+    /// It does not run.
+    pub fn cpu_seconds(&self) -> Result<f64> {
+        cpu_seconds(&self.child()?.id().to_string())
+    }
+
     /// The file with what it wrote to standard error, over all its starts.
     pub fn log(&self) -> PathBuf {
         self.folder.join("stderr")
@@ -127,8 +137,27 @@ impl Drop for Process {
     }
 }
 
+/// Processor time that this very program has used, in seconds.
+///
+/// # Errors
+/// `/proc` cannot be read.
+pub fn own_cpu_seconds() -> Result<f64> {
+    cpu_seconds("self")
+}
+
+fn cpu_seconds(process: &str) -> Result<f64> {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat"))?;
+    // The second field, in brackets, may hold blanks; user and system time are the 14th and 15th.
+    let (_, rest) = stat.rsplit_once(')').context("no name in /proc")?;
+    let ticks = rest.split_whitespace().skip(11).take(2).map(str::parse::<u64>);
+    let ticks = ticks.sum::<Result<u64, _>>()?;
+    Ok(ticks as f64 / TICKS_PER_SECOND)
+}
+
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, Instant};
+
     use super::*;
 
     fn shell(script: &str, folder: &Path) -> Process {
@@ -151,6 +180,17 @@ mod tests {
         }
         assert_eq!(process.last_lines(), "logged\nlogged");
         assert!(process.signal("CONT").is_err(), "nobody is there");
+    }
+
+    #[test]
+    fn uses_time_while_it_is_busy() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut process = shell("while :; do :; done", folder.path());
+        process.start().unwrap();
+        let (start, own) = (Instant::now(), own_cpu_seconds().unwrap());
+        while process.cpu_seconds().unwrap() < 0.05 || own_cpu_seconds().unwrap() < own + 0.05 {
+            assert!(start.elapsed() < Duration::from_secs(60), "no time is counted");
+        }
     }
 
     #[test]

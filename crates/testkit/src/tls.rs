@@ -56,7 +56,16 @@ impl Authority {
     /// The key or the certificate cannot be made.
     pub fn server(&self, addresses: impl IntoIterator<Item = IpAddr>) -> Result<Identity> {
         let names = addresses.into_iter().map(SanType::IpAddress).collect();
-        self.issue(names, ExtendedKeyUsagePurpose::ServerAuth)
+        self.issue(names, &[ExtendedKeyUsagePurpose::ServerAuth])
+    }
+
+    /// A certificate for one that is a server at this address and a client of others like it.
+    ///
+    /// # Errors
+    /// The key or the certificate cannot be made.
+    pub fn peer(&self, address: IpAddr) -> Result<Identity> {
+        let usages = [ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+        self.issue(vec![SanType::IpAddress(address)], &usages)
     }
 
     /// A certificate for a client that is this principal.
@@ -65,15 +74,15 @@ impl Authority {
     /// The key or the certificate cannot be made.
     pub fn client(&self, principal: &str) -> Result<Identity> {
         let name = SanType::URI(principal.try_into()?);
-        self.issue(vec![name], ExtendedKeyUsagePurpose::ClientAuth)
+        self.issue(vec![name], &[ExtendedKeyUsagePurpose::ClientAuth])
     }
 
-    fn issue(&self, names: Vec<SanType>, usage: ExtendedKeyUsagePurpose) -> Result<Identity> {
+    fn issue(&self, names: Vec<SanType>, usages: &[ExtendedKeyUsagePurpose]) -> Result<Identity> {
         let mut params = CertificateParams::default();
         params.subject_alt_names = names;
         params.use_authority_key_identifier_extension = true;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-        params.extended_key_usages = vec![usage];
+        params.extended_key_usages = usages.to_vec();
         let key = KeyPair::generate()?;
         let certificate = params.signed_by(&key, &self.0)?;
         Ok(Identity {
