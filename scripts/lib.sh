@@ -66,6 +66,7 @@ test_packages() {
   command -v node >/dev/null || echo nodejs
   command -v npm >/dev/null || echo npm
   command -v strace >/dev/null || echo strace
+  command -v ip >/dev/null || echo iproute2
   # The distribution's own `aws`; not every one has it, and its test is skipped then.
   if [ ! -x /usr/bin/aws ] && has_package awscli; then echo awscli; fi
 }
@@ -115,6 +116,18 @@ build_harness() {
   cargo build --manifest-path "$ROOT/Cargo.toml" -p keystead-testkit
 }
 
+# can_isolate: whether this machine lets root make networks.
+can_isolate() { as_root unshare --net --mount --pid --fork true 2>/dev/null; }
+
+# in_own_network COMMAND...: runs a command as root with networks and processes of its own, which
+# end with it.
+in_own_network() {
+  # The shell stays, for a first process of its own would be deaf to an interrupt.
+  as_root unshare --net --mount --pid --fork --kill-child --mount-proc sh -c \
+    'ip link set lo up && mkdir -p /run/netns && mount -t tmpfs tmpfs /run/netns && "$@"; exit $?' \
+    sh "$@"
+}
+
 # locked FILE: runs the rest of the script alone, for as long as it lives.
 locked() {
   mkdir -p "$(dirname "$1")"
@@ -161,6 +174,9 @@ node_modules() {
   )
   printf '%s\n' "$folder"
 }
+
+# random_seed: a seed for a run that is to be unlike the others.
+random_seed() { od -An -N4 -tu4 /dev/urandom | tr -d ' '; }
 
 # evidence NAME SEED FIGURES: appends one line to docs/evidence.md.
 evidence() {

@@ -12,10 +12,13 @@ use hyper_util::rt::TokioIo;
 use keystead_server::sigv4;
 use keystead_types::UnixMillis;
 use serde_json::Value;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
-/// How long a reply may take.
-const TIMEOUT: Duration = Duration::from_secs(30);
+use crate::tls::Tls;
+
+/// How long a reply may take, unless a client is told otherwise.
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(30);
 const CONTENT_TYPE: &str = "application/x-amz-json-1.1";
 
 /// Where and as whom to call.
@@ -29,6 +32,8 @@ pub struct Target {
     pub access_key_id: String,
     /// Its secret.
     pub secret_access_key: String,
+    /// What TLS needs; none for plain HTTP.
+    pub tls: Option<Tls>,
 }
 
 /// One reply.
@@ -45,10 +50,26 @@ pub struct Reply {
 /// One connection to a node, made anew when it is gone.
 pub struct Client {
     target: Target,
+    patience: Duration,
     sender: Option<SendRequest<Full<Bytes>>>,
 }
 
+/// A connection's bytes, encrypted or not.
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
+
 impl Target {
+    /// A new connection to it.
+    pub(crate) async fn connect(&self) -> Result<TokioIo<Box<dyn Stream>>> {
+        let stream = open(self.address).await?;
+        let stream: Box<dyn Stream> = match &self.tls {
+            None => Box::new(stream),
+            Some(tls) => Box::new(tls.connect(self.address.ip(), stream).await?),
+        };
+        Ok(TokioIo::new(stream))
+    }
+
     /// A signed request for an operation, with more headers that are signed too.
     ///
     /// # Errors
@@ -91,7 +112,12 @@ impl Target {
 impl Client {
     /// A client that connects with its first request.
     pub fn new(target: Target) -> Self {
-        Self { target, sender: None }
+        Self { target, patience: TIMEOUT, sender: None }
+    }
+
+    /// The same client, which waits so long for a reply.
+    pub fn with_patience(self, patience: Duration) -> Self {
+        Self { patience, ..self }
     }
 
     /// Where it calls.
@@ -122,8 +148,9 @@ impl Client {
     /// # Errors
     /// There was no whole reply; whether the operation took effect is not known.
     pub async fn send(&mut self, request: Request<Full<Bytes>>) -> Result<Reply> {
-        let reply = tokio::time::timeout(TIMEOUT, self.exchange(request)).await;
-        let reply = reply.unwrap_or_else(|_| bail!("no reply within {TIMEOUT:?}"));
+        let patience = self.patience;
+        let reply = tokio::time::timeout(patience, self.exchange(request)).await;
+        let reply = reply.unwrap_or_else(|_| bail!("no reply within {patience:?}"));
         if reply.is_err() {
             self.sender = None;
         }
@@ -133,11 +160,11 @@ impl Client {
     async fn exchange(&mut self, request: Request<Full<Bytes>>) -> Result<Reply> {
         let mut sender = match self.sender.take() {
             Some(sender) => sender,
-            None => connect(self.target.address).await?,
+            None => handshake(self.target.connect().await?).await?,
         };
         // The server closes connections that are idle for long.
         if sender.ready().await.is_err() {
-            sender = connect(self.target.address).await?;
+            sender = handshake(self.target.connect().await?).await?;
         }
         let response = sender.send_request(request).await?;
         let (parts, body) = response.into_parts();
@@ -147,14 +174,22 @@ impl Client {
     }
 }
 
-/// An HTTP/1.1 connection.
+/// An HTTP/1.1 connection without TLS.
 ///
 /// # Errors
 /// Nobody listens there.
 pub async fn connect(address: SocketAddr) -> Result<SendRequest<Full<Bytes>>> {
+    handshake(TokioIo::new(open(address).await?)).await
+}
+
+async fn open(address: SocketAddr) -> Result<TcpStream> {
     let stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
-    let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+    Ok(stream)
+}
+
+async fn handshake<S: Stream + 'static>(stream: TokioIo<S>) -> Result<SendRequest<Full<Bytes>>> {
+    let (sender, connection) = http1::handshake(stream).await?;
     // Its errors come back to whoever waits for a reply.
     tokio::spawn(connection);
     Ok(sender)

@@ -5,12 +5,19 @@
 //! behind: replies, files, system calls, memory. Each is seeded and says what it counted.
 #![forbid(unsafe_code)]
 
+pub mod checkers;
 pub mod checks;
 pub mod client;
+pub mod cluster;
 pub mod damage;
+pub mod grpc;
+pub mod history;
 pub mod inputs;
+pub mod kms;
 pub mod mutate;
 pub mod needles;
 pub mod node;
+pub mod process;
 pub mod proxy;
+pub mod tls;
 pub mod trace;

@@ -9,7 +9,9 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
-use keystead_testkit::checks::{Outcome, audit, bench, memory, mutations, retries, syscalls, tls};
+use keystead_testkit::checks::{
+    Outcome, audit, bench, bench_cluster, chaos, memory, mutations, retries, syscalls, tls,
+};
 use keystead_testkit::proxy::DropFirstReply;
 
 #[derive(Parser)]
@@ -29,8 +31,12 @@ enum Check {
     Retries(retries::Options),
     /// Mutated and damaged requests do no harm.
     Mutations(mutations::Options),
+    /// A cluster under load keeps its promises while its nodes are killed, paused and cut off.
+    Chaos(chaos::Options),
     /// Encrypt per second beside a bare server.
     Bench(bench::Options),
+    /// Mutations per second of three nodes beside etcd, and how long Encrypt takes.
+    BenchCluster(bench_cluster::Options),
     /// Memory per key.
     Memory(memory::Options),
     /// The key exchange that a running node agrees on with a TLS client.
@@ -62,7 +68,9 @@ async fn main() -> ExitCode {
         Check::AuditUnderKill(options) => audit::run(&options).await,
         Check::Retries(options) => retries::run(&options).await,
         Check::Mutations(options) => mutations::run(&options).await,
+        Check::Chaos(options) => chaos::run(&options).await,
         Check::Bench(options) => bench::run(&options).await,
+        Check::BenchCluster(options) => bench_cluster::run(&options).await,
         Check::Memory(options) => memory::run(&options).await,
         Check::TlsGroup(options) => tls::run(&options).await,
         Check::Proxy(options) => proxy(&options).await.map(|()| Outcome::default()),

@@ -1,10 +1,10 @@
 //! A node in a process of its own: started, killed without warning, started again.
 
 use std::ffi::OsString;
-use std::fs::{self, File, OpenOptions};
+use std::fs;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -13,13 +13,16 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::client::Target;
+use crate::process::Process;
 
 const START: Duration = Duration::from_secs(120);
 const POLL: Duration = Duration::from_millis(20);
 /// Ports that no outgoing connection is given, so that a killed node finds its own again.
 const PORTS: std::ops::Range<u16> = 20_000..32_000;
-const REGION: &str = "eu-central-1";
-const ACCOUNT: &str = "111122223333";
+/// The Region that nodes serve.
+pub(crate) const REGION: &str = "eu-central-1";
+/// The account that nodes have.
+pub(crate) const ACCOUNT: &str = "111122223333";
 
 /// How a node is run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,12 +35,10 @@ pub enum Mode {
 
 /// A node and everything it wrote, in a folder that goes with it.
 pub struct Node {
-    binary: PathBuf,
     mode: Mode,
-    /// A program and its arguments that the node is started by.
-    wrapper: Vec<OsString>,
+    // Before the folder, so that the process is gone when its folder goes.
+    process: Process,
     folder: TempDir,
-    child: Option<Child>,
     operations: SocketAddr,
     target: Target,
 }
@@ -62,19 +63,34 @@ impl Node {
     ) -> Result<Self> {
         ensure!(binary.is_file(), "{} is not there; build it first", binary.display());
         let folder = tempfile::Builder::new().prefix("keystead-").tempdir()?;
-        let (clients, operations) = (free_port()?, free_port()?);
+        let [clients, operations] = free_ports()?;
         let target = Target {
             address: SocketAddr::from(([127, 0, 0, 1], clients)),
             region: REGION.into(),
             access_key_id: String::new(),
             secret_access_key: String::new(),
+            tls: None,
         };
-        let wrapper = wrapper(folder.path());
         let operations = SocketAddr::from(([127, 0, 0, 1], operations));
-        let binary = binary.to_owned();
-        let mut node = Self { binary, mode, wrapper, folder, child: None, operations, target };
+        let config = folder.path().join("keystead.toml");
+        let mut words = wrapper(folder.path());
+        words.push(binary.into());
+        match mode {
+            Mode::Ephemeral => {
+                let listen = target.address.to_string();
+                let arguments = ["dev", "--ephemeral", "--region", REGION, "--listen", &listen];
+                words.extend(arguments.map(OsString::from));
+            }
+            Mode::Server => {
+                words.extend(["server", "--config"].map(OsString::from));
+                words.push(config.clone().into());
+            }
+        }
+        let process = Process::new(words, folder.path());
+        let mut node = Self { mode, process, folder, operations, target };
         if mode == Mode::Server {
-            node.initialise()?;
+            fs::write(&config, node.configuration())?;
+            initialise(binary, &config)?.give_to(&mut node.target);
         }
         node.restart().await?;
         Ok(node)
@@ -95,7 +111,7 @@ impl Node {
 
     /// What it wrote to standard error, over all its starts.
     pub fn log(&self) -> PathBuf {
-        self.path("stderr")
+        self.process.log()
     }
 
     /// A file or folder of its own: `data`, `seal.key`.
@@ -108,11 +124,7 @@ impl Node {
     /// # Errors
     /// It cannot be waited for.
     pub fn kill(&mut self) -> Result<()> {
-        if let Some(mut child) = self.child.take() {
-            child.kill()?;
-            child.wait()?;
-        }
-        Ok(())
+        self.process.kill()
     }
 
     /// Starts it again, at the same address, and waits until it is ready.
@@ -122,7 +134,7 @@ impl Node {
     pub async fn restart(&mut self) -> Result<()> {
         self.kill()?;
         let deadline = Instant::now() + START;
-        self.child = Some(self.command()?.spawn().context("start the node")?);
+        self.process.start()?;
         while !self.ready().await {
             if !self.is_alive() || Instant::now() > deadline {
                 bail!("the node does not get ready:\n{}", self.last_lines());
@@ -134,7 +146,7 @@ impl Node {
 
     /// Whether the process runs.
     pub fn is_alive(&mut self) -> bool {
-        self.child.as_mut().is_some_and(|child| matches!(child.try_wait(), Ok(None)))
+        self.process.is_alive()
     }
 
     /// Resident memory in bytes.
@@ -142,11 +154,7 @@ impl Node {
     /// # Errors
     /// The process does not run.
     pub fn resident_bytes(&self) -> Result<u64> {
-        let child = self.child.as_ref().context("the node does not run")?;
-        let status = fs::read_to_string(format!("/proc/{}/status", child.id()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let kibibytes = line.and_then(|line| line.trim().strip_suffix("kB")).context("no VmRSS")?;
-        Ok(kibibytes.trim().parse::<u64>()? * 1024)
+        self.process.resident_bytes()
     }
 
     /// The lines of its log that tell of a panic.
@@ -154,22 +162,17 @@ impl Node {
     /// # Errors
     /// The log cannot be read.
     pub fn panics(&self) -> Result<Vec<String>> {
-        let log = fs::read(self.log())?;
-        let log = String::from_utf8_lossy(&log);
-        Ok(log.lines().filter(|line| line.contains("panicked at")).map(str::to_owned).collect())
+        self.process.panics()
     }
 
     /// The end of its log.
     pub fn last_lines(&self) -> String {
-        let log = fs::read(self.log()).unwrap_or_default();
-        let log = String::from_utf8_lossy(&log);
-        let lines: Vec<&str> = log.lines().collect();
-        lines[lines.len().saturating_sub(20)..].join("\n")
+        self.process.last_lines()
     }
 
-    fn initialise(&mut self) -> Result<()> {
+    fn configuration(&self) -> String {
         let path = |name: &str| self.path(name).display().to_string();
-        let text = format!(
+        format!(
             "region = {REGION:?}\ndata_dir = {:?}\n[listen]\nclients = \"{}\"\n\
              operations = \"{}\"\n[seal]\npath = {:?}\n[audit]\npath = {:?}\n",
             path("data"),
@@ -177,71 +180,58 @@ impl Node {
             self.operations,
             path("seal.key"),
             path("audit.json"),
-        );
-        fs::write(self.path("keystead.toml"), text)?;
-        let mut command = Command::new(&self.binary);
-        command.args(["cluster", "init", "--account", ACCOUNT, "--config"]);
-        let output = command.arg(self.path("keystead.toml")).output()?;
-        let printed = String::from_utf8_lossy(&output.stdout);
-        ensure!(
-            output.status.success(),
-            "`keystead cluster init` failed: {}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-        self.read_exports(&printed)
-    }
-
-    fn command(&self) -> Result<Command> {
-        let mut words = self.wrapper.clone();
-        words.push(self.binary.clone().into());
-        match self.mode {
-            Mode::Ephemeral => {
-                let listen = self.target.address.to_string();
-                let arguments = ["dev", "--ephemeral", "--region", REGION, "--listen", &listen];
-                words.extend(arguments.map(OsString::from));
-            }
-            Mode::Server => {
-                words.extend(["server", "--config"].map(OsString::from));
-                words.push(self.path("keystead.toml").into());
-            }
-        }
-        let (program, arguments) = words.split_first().context("no program")?;
-        let log = OpenOptions::new().create(true).append(true).open(self.log())?;
-        let mut command = Command::new(program);
-        command.args(arguments).current_dir(self.folder.path());
-        command.stdin(Stdio::null()).stdout(File::create(self.path("stdout"))?).stderr(log);
-        Ok(command)
+        )
     }
 
     async fn ready(&mut self) -> bool {
         if self.mode == Mode::Ephemeral {
-            let printed = fs::read_to_string(self.path("stdout")).unwrap_or_default();
+            let printed = self.process.printed();
             let Some(address) = operations_address(&printed) else { return false };
             self.operations = address;
-            if self.read_exports(&printed).is_err() {
-                return false;
-            }
+            let Ok(access_key) = AccessKey::printed(&printed) else { return false };
+            access_key.give_to(&mut self.target);
         }
         is_ready(self.operations).await.unwrap_or(false)
     }
-
-    fn read_exports(&mut self, printed: &str) -> Result<()> {
-        let export = |name: &str| {
-            let start = format!("export {name}='");
-            let value = printed.lines().find_map(|line| line.strip_prefix(&start));
-            value.and_then(|value| value.strip_suffix('\'')).map(str::to_owned)
-        };
-        self.target.access_key_id = export("AWS_ACCESS_KEY_ID").context("no access key printed")?;
-        self.target.secret_access_key =
-            export("AWS_SECRET_ACCESS_KEY").context("no secret printed")?;
-        Ok(())
-    }
 }
 
-impl Drop for Node {
-    fn drop(&mut self) {
-        // Nothing is left to be done about a process that cannot be killed.
-        let _ = self.kill();
+/// Makes what a node with this configuration needs to start as the first of its cluster; what
+/// comes back is the key of its account.
+///
+/// # Errors
+/// The program refuses; the text says why.
+pub(crate) fn initialise(binary: &Path, config: &Path) -> Result<AccessKey> {
+    let mut command = Command::new(binary);
+    command.args(["cluster", "init", "--account", ACCOUNT, "--config"]).arg(config);
+    let output = command.output()?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "`keystead cluster init` failed: {said}");
+    AccessKey::printed(&String::from_utf8_lossy(&output.stdout))
+}
+
+/// An access key, as the program prints it for a shell.
+pub(crate) struct AccessKey {
+    id: String,
+    secret: String,
+}
+
+impl AccessKey {
+    fn printed(text: &str) -> Result<Self> {
+        let export = |name: &str| {
+            let start = format!("export {name}='");
+            let value = text.lines().find_map(|line| line.strip_prefix(&start));
+            value.and_then(|value| value.strip_suffix('\'')).map(str::to_owned)
+        };
+        Ok(Self {
+            id: export("AWS_ACCESS_KEY_ID").context("no access key printed")?,
+            secret: export("AWS_SECRET_ACCESS_KEY").context("no secret printed")?,
+        })
+    }
+
+    /// Lets a target be called with it.
+    pub(crate) fn give_to(self, target: &mut Target) {
+        target.access_key_id = self.id;
+        target.secret_access_key = self.secret;
     }
 }
 
@@ -251,7 +241,8 @@ fn operations_address(printed: &str) -> Option<SocketAddr> {
     rest.split('/').next()?.parse().ok()
 }
 
-async fn is_ready(address: SocketAddr) -> Result<bool> {
+/// Whether the node with this operations listener says that it serves.
+pub(crate) async fn is_ready(address: SocketAddr) -> Result<bool> {
     let mut stream = TcpStream::connect(address).await?;
     let request = "GET /readyz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
     stream.write_all(request.as_bytes()).await?;
@@ -260,12 +251,19 @@ async fn is_ready(address: SocketAddr) -> Result<bool> {
     Ok(answer.starts_with(b"HTTP/1.1 200"))
 }
 
-fn free_port() -> Result<u16> {
+/// Ports of the loopback that nobody listens on.
+pub(crate) fn free_ports<const N: usize>() -> Result<[u16; N]> {
+    // Held until there are enough, so that none is found twice.
+    let mut held = Vec::new();
     for _ in 0..1000 {
-        let port = fastrand::u16(PORTS);
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            return Ok(port);
+        held.extend(TcpListener::bind(("127.0.0.1", fastrand::u16(PORTS))));
+        if held.len() == N {
+            let mut ports = [0; N];
+            for (port, listener) in ports.iter_mut().zip(&held) {
+                *port = listener.local_addr()?.port();
+            }
+            return Ok(ports);
         }
     }
-    bail!("no free port between {} and {}", PORTS.start, PORTS.end)
+    bail!("no {N} free ports between {} and {}", PORTS.start, PORTS.end)
 }

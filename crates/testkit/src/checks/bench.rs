@@ -264,7 +264,8 @@ async fn total(workers: Vec<tokio::task::JoinHandle<Result<u32>>>, start: Instan
     Ok(f64::from(count) / start.elapsed().as_secs_f64())
 }
 
-fn median(values: impl Iterator<Item = f64>) -> f64 {
+/// The middle one of some values; 0 of none.
+pub(super) fn median(values: impl Iterator<Item = f64>) -> f64 {
     let mut values: Vec<f64> = values.collect();
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or_default()

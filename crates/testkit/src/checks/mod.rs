@@ -6,6 +6,8 @@ use clap::Args;
 
 pub mod audit;
 pub mod bench;
+pub mod bench_cluster;
+pub mod chaos;
 pub mod memory;
 pub mod mutations;
 pub mod retries;

@@ -1,8 +1,8 @@
 //! Mutated and damaged requests, over AWS JSON and over gRPC: none may stop the node, make it fail
 //! or make it grow.
 
+mod calls;
 mod counts;
-mod grpc;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -20,6 +20,7 @@ use serde_json::json;
 use super::{Common, Outcome};
 use crate::client::{Client, Reply, Target};
 use crate::damage;
+use crate::grpc;
 use crate::inputs::{Catalogue, Known};
 use crate::mutate::{self, proto};
 use crate::node::{Mode, Node};
@@ -232,7 +233,7 @@ impl Job {
         let other = proto::encode((other.input)(), &other_input);
         let body = proto::body(rng, (operation.input)(), input, &other);
         let described = || format!("{} {}", operation.name, hex::encode(shown(&body)));
-        let call = grpc::call(rng, &self.target, operation.name, body.clone())?;
+        let call = calls::call(rng, &self.target, operation.name, body.clone())?;
         let mut answer = client.send(call.request.clone()).await;
         for _ in 1..ATTEMPTS {
             if answer.is_err() {
@@ -251,7 +252,7 @@ impl Job {
     ) -> Result<()> {
         let input = self.catalogue.input(rng, operation.name, &self.known);
         let body = proto::frame(&proto::encode((operation.input)(), &input));
-        let call = grpc::call(rng, &self.target, operation.name, body.clone())?;
+        let call = calls::call(rng, &self.target, operation.name, body.clone())?;
         let bytes = damage::frames::damaged(rng, &call.request, &body);
         let described = || described(operation.name, &bytes);
         let answer =

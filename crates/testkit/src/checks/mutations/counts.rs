@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::grpc;
+use super::calls::Call;
 use crate::checks::Outcome;
 use crate::client::Reply;
 use crate::damage;
+use crate::grpc::Answer;
 
 const SHOWN: usize = 10;
 /// What the service says before it looks at the body, or to one who may not ask.
@@ -64,8 +65,8 @@ impl Counts {
     pub(super) fn grpc(
         &mut self,
         operation: &str,
-        call: &grpc::Call,
-        answer: &grpc::Answer,
+        call: &Call,
+        answer: &Answer,
         described: impl Fn() -> String,
     ) {
         let code = answer.code();
@@ -201,8 +202,8 @@ mod tests {
 
     fn answered(status: Status, known: bool, authentic: bool) -> Vec<String> {
         let request = Request::new(http_body_util::Full::default());
-        let call = grpc::Call { request, known, authentic };
-        let answer = grpc::Answer { http_status: 200, status: Some(status) };
+        let call = Call { request, known, authentic };
+        let answer = Answer { http_status: 200, status: Some(status), ..Answer::default() };
         let mut counts = Counts::default();
         counts.grpc("Encrypt", &call, &answer, || "bytes".into());
         let mut outcome = Outcome::default();
