@@ -143,7 +143,8 @@ async fn start(
     let transport = Arc::new(GrpcTransport::new());
     let secret = join_secret(config)?;
     let setup = setup(config, &place, seal, transport.clone(), peers.as_ref());
-    let mut founds = false;
+    // One that died while it founded a cluster has the format, and goes on from there.
+    let mut founds = config.cluster.expect.is_some() && !cluster::has_identity(&config.data_dir);
     if !setup.is_formatted()? {
         let Some(secret) = secret.as_ref().filter(|_| !config.cluster.seeds.is_empty()) else {
             bail!(

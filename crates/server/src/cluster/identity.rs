@@ -107,6 +107,12 @@ impl Credentials {
     }
 }
 
+/// Whether a data folder holds a certificate. A node that joins has one before its folder is
+/// formatted, a node that founds a cluster gets one once the cluster is there.
+pub fn has_identity(data_dir: &Path) -> bool {
+    data_dir.join(FOLDER).join(CERTIFICATE).exists()
+}
+
 /// The identity of a member: from its files or, where they are missing, signed by the authority
 /// in the state. A cluster that has no authority yet gets one.
 ///
@@ -118,7 +124,7 @@ pub async fn ensure_identity(
 ) -> Result<PeerIdentity, IdentityFileError> {
     let status = region.node().status();
     let (cluster, node) = (status.cluster_id, status.node_id);
-    if data_dir.join(FOLDER).join(CERTIFICATE).exists() {
+    if has_identity(data_dir) {
         match load(cluster, node, data_dir) {
             // Left behind by a node that did not get as far as a format.
             Err(IdentityFileError::Identity(IdentityError::OtherNode(_))) => {}

@@ -16,4 +16,4 @@ pub use assemble::{AssembleError, Assembly, IssuedAdmission, admit_self, join};
 pub use authority::{Authority, AuthorityError};
 pub use enrol::enrol;
 pub use host::{MemberHost, admission};
-pub use identity::{Credentials, IdentityFileError, ensure_identity};
+pub use identity::{Credentials, IdentityFileError, ensure_identity, has_identity};
