@@ -116,6 +116,17 @@ build_harness() {
   cargo build --manifest-path "$ROOT/Cargo.toml" -p keystead-testkit
 }
 
+# broken_binary FEATURE: builds a program that breaks a promise, and prints its path.
+broken_binary() {
+  # In a folder of its own, so that it is never taken for a sound one. The feature goes without its
+  # crate's name, which cargo would take for the crate's dependency on itself in its own tests.
+  local folder="$CACHE/target-danger"
+  CARGO_TARGET_DIR="$folder" cargo build --manifest-path "$ROOT/Cargo.toml" \
+    -p keystead -p keystead-raft --features "$1" >&2
+  cp "$folder/debug/keystead" "$folder/keystead-$1"
+  printf '%s\n' "$folder/keystead-$1"
+}
+
 # can_isolate: whether this machine lets root make networks.
 can_isolate() { as_root unshare --net --mount --pid --fork true 2>/dev/null; }
 

@@ -129,16 +129,16 @@ impl End {
             ("linearizability", linear::check(&history)),
             ("survival", survival::check(&self.seen.history, &self.reckoning.last, NODES)),
         ];
-        let broken = self.broken_promises(&verdicts);
         let mut outcome = Outcome { figures: self.figures(&verdicts), ..Outcome::default() };
         if options.expect_caught {
+            let caught = verdicts.iter().filter(|(_, verdict)| !verdict.violations.is_empty());
             let caught: Vec<_> =
-                broken.iter().map(|(by, what)| format!("{by} {} times", what.len())).collect();
+                caught.map(|(by, found)| format!("{by} {}", found.violations.len())).collect();
             outcome.require(!caught.is_empty(), || "a broken build was not caught".into());
-            outcome.figures += &format!("; caught by: {}", caught.join(", "));
+            outcome.figures += &format!("; violations: {}", caught.join(", "));
             return outcome;
         }
-        for (by, what) in broken {
+        for (by, what) in self.broken_promises(&verdicts) {
             for violation in what.iter().take(SHOWN) {
                 outcome.violation(format!("{by}: {violation}"));
             }

@@ -234,21 +234,23 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "kill of the leader {}", self.outages.len())?;
-        for (fault, times) in &self.noticed {
-            write!(f, ", {fault} {times}")?;
+        if !self.outages.is_empty() {
+            write!(f, "kill of the leader {}", self.outages.len())?;
+            for (fault, times) in &self.noticed {
+                write!(f, ", {fault} {times}")?;
+            }
+            write!(
+                f,
+                ", too short to be noticed {}; out of service after a leader's death: p50 {:.2} s, \
+                 p99 {:.2} s, max {:.2} s; ",
+                self.brief,
+                self.percentile(50),
+                self.percentile(99),
+                self.percentile(100),
+            )?;
         }
-        write!(
-            f,
-            ", too short to be noticed {}; out of service after a leader's death: p50 {:.2} s, p99 \
-             {:.2} s, max {:.2} s; {} elections without a fault in {:.0} s",
-            self.brief,
-            self.percentile(50),
-            self.percentile(99),
-            self.percentile(100),
-            self.elections,
-            self.calm.as_secs_f64(),
-        )
+        let calm = self.calm.as_secs_f64();
+        write!(f, "{} elections without a fault in {calm:.0} s", self.elections)
     }
 }
 
