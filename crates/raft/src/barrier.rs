@@ -67,7 +67,13 @@ impl ConfirmView {
     async fn read_index(&self, attempt: Instant) -> Result<u64, Unavailable> {
         let Some((leader, member)) = self.core.leader() else { return Err(Unavailable::NoLeader) };
         if leader == self.core.node_id {
-            return self.core.read_index(attempt).await;
+            let index = self.core.read_index(attempt).await;
+            // A leader whose followers are silent is none, and may be one again: the next attempt
+            // tells.
+            return index.map_err(|error| match error {
+                Unavailable::Timeout => Unavailable::NoLeader,
+                error => error,
+            });
         }
         let peer = self.core.peers.get(leader, &member, Link::Heartbeat);
         let limit = attempt.saturating_duration_since(self.core.clock.monotonic());

@@ -110,6 +110,7 @@ pub(crate) struct Rounds<C: Confirm> {
     /// For so long requests wait for a leader. A node that had none for longer says so at once.
     patience: Duration,
     leaderless_since: Option<Instant>,
+    leader_known: bool,
 }
 
 impl<C: Confirm> Rounds<C> {
@@ -119,7 +120,7 @@ impl<C: Confirm> Rounds<C> {
         clock: Arc<dyn Clock>,
         patience: Duration,
     ) -> Self {
-        Self { waiting, confirm, clock, patience, leaderless_since: None }
+        Self { waiting, confirm, clock, patience, leaderless_since: None, leader_known: false }
     }
 
     pub(crate) async fn run(mut self) {
@@ -128,8 +129,7 @@ impl<C: Confirm> Rounds<C> {
                 biased;
                 () = self.waiting.arrived.notified() => self.serve().await,
                 leader = self.confirm.leader_changed() => match leader {
-                    Some(true) => {}
-                    Some(false) => self.note_leader(false),
+                    Some(known) => self.note_change(known),
                     None => return self.waiting.close(),
                 }
             }
@@ -169,6 +169,15 @@ impl<C: Confirm> Rounds<C> {
         }
     }
 
+    /// Notes whether a leader is known by now. Only one that was not known before counts: whether
+    /// one that was known all the time has a quorum is told by rounds.
+    fn note_change(&mut self, known: bool) {
+        if !known || !self.leader_known {
+            self.note_leader(known);
+        }
+        self.leader_known = known;
+    }
+
     fn note_leader(&mut self, known: bool) {
         if known {
             self.leaderless_since = None;
@@ -201,6 +210,7 @@ mod tests {
     /// Rounds whose results the test decides one by one.
     struct Script {
         began: mpsc::UnboundedSender<oneshot::Sender<Confirmed>>,
+        leader: mpsc::UnboundedReceiver<bool>,
     }
 
     #[async_trait::async_trait]
@@ -214,16 +224,26 @@ mod tests {
         }
 
         async fn leader_changed(&mut self) -> Option<bool> {
-            std::future::pending().await
+            match self.leader.recv().await {
+                Some(known) => Some(known),
+                None => std::future::pending().await,
+            }
         }
     }
 
-    fn start() -> (Arc<Waiting<u64>>, mpsc::UnboundedReceiver<oneshot::Sender<Confirmed>>) {
+    type Running = (Arc<Waiting<u64>>, mpsc::UnboundedReceiver<oneshot::Sender<Confirmed>>);
+
+    fn start() -> Running {
+        start_with(mpsc::unbounded_channel().1)
+    }
+
+    /// The same, told of changes of the leader.
+    fn start_with(leader: mpsc::UnboundedReceiver<bool>) -> Running {
         let barrier = Arc::new(Waiting::new());
         let (began, rounds) = mpsc::unbounded_channel();
         let clock = Arc::new(SystemClock);
-        let rounds_of = Rounds::new(Arc::clone(&barrier), Script { began }, clock, PATIENCE);
-        tokio::spawn(rounds_of.run());
+        let script = Script { began, leader };
+        tokio::spawn(Rounds::new(Arc::clone(&barrier), script, clock, PATIENCE).run());
         (barrier, rounds)
     }
 
@@ -284,5 +304,33 @@ mod tests {
         rounds.recv().await.unwrap().send(Err(Unavailable::NoLeader)).unwrap();
         assert_eq!(next.await.unwrap().unwrap_err(), Unavailable::NoLeader);
         assert!(began.elapsed() < RETRY);
+    }
+
+    #[tokio::test]
+    async fn what_was_before_a_leader_is_forgotten() {
+        let (changes, leader) = mpsc::unbounded_channel();
+        let (barrier, mut rounds) = start_with(leader);
+        changes.send(false).unwrap();
+        settle().await;
+        tokio::time::sleep(PATIENCE).await;
+        changes.send(true).unwrap();
+        settle().await;
+        // Nobody asked meanwhile, and this request waits for the leader as the first one does.
+        let patient = pass(&barrier);
+        rounds.recv().await.unwrap().send(Err(Unavailable::NoLeader)).unwrap();
+        rounds.recv().await.unwrap().send(Ok(1)).unwrap();
+        assert!(patient.await.unwrap().is_ok());
+
+        // The same leader, once more: not a new one, and it had a quorum all the time or none.
+        changes.send(true).unwrap();
+        let request = pass(&barrier);
+        tokio::spawn(async move {
+            while let Some(round) = rounds.recv().await {
+                changes.send(true).unwrap();
+                let _ = round.send(Err(Unavailable::NoLeader));
+            }
+        });
+        let ended = tokio::time::timeout(PATIENCE * 4, request).await;
+        assert_eq!(ended.unwrap().unwrap().unwrap_err(), Unavailable::NoLeader);
     }
 }
