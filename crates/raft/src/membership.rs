@@ -37,6 +37,8 @@ pub enum Change {
         member: Member,
         /// It stays without a vote.
         learner: bool,
+        /// It was a member before. One that was removed is not taken back.
+        returning: bool,
     },
     /// A learner gets a vote.
     Promote(NodeId),
@@ -94,7 +96,14 @@ impl Core {
             return Err(ChangeError::NoLeader { leader });
         }
         match change {
-            Change::Enrol { id, member, learner } => self.enrol(id, member, learner).await,
+            Change::Enrol { id, member, learner, returning } => {
+                if returning && self.standing(id) == Standing::Absent {
+                    return refused(format!(
+                        "node {id} was removed from its cluster; empty its data folder to join"
+                    ));
+                }
+                self.enrol(id, member, learner).await
+            }
             Change::Promote(id) => self.promote(id).await,
             Change::Remove(id) => self.remove(id).await,
             Change::TransferLeader(to) => self.transfer(to).await,
@@ -111,6 +120,17 @@ impl Core {
         } else {
             Standing::Absent
         }
+    }
+
+    /// Whether this node has been a member: by a membership that was committed, so that all who
+    /// lead from then on know whether it still is one.
+    pub(crate) async fn was_member(&self) -> bool {
+        let id = self.node_id.0;
+        let known = self.raft.with_raft_state(move |state| {
+            state.membership_state.committed().membership().get_node(&id).is_some()
+        });
+        // A node that has stopped asks nobody.
+        known.await.unwrap_or_default()
     }
 
     async fn enrol(

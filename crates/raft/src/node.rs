@@ -319,7 +319,8 @@ impl Node {
     /// See [`ChangeError`]: the last one, if nobody did anything.
     pub async fn enrol(&self, seeds: &[String], learner: bool) -> Result<Standing, ChangeError> {
         let (id, member) = (self.core.node_id, self.core.member.clone());
-        let change = Change::Enrol { id, member, learner };
+        let returning = self.core.was_member().await;
+        let change = Change::Enrol { id, member, learner, returning };
         let mut result = self.core.change(change.clone()).await;
         for seed in seeds {
             if !matches!(result, Err(ChangeError::NoLeader { .. })) {

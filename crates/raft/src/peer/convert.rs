@@ -234,8 +234,8 @@ pub(super) fn read_propose_response(
 pub(super) fn change_request(change: Change) -> proto::ChangeRequest {
     use proto::change_request::Change as Wire;
     let change = match change {
-        Change::Enrol { id, member: Member { name, address }, learner } => {
-            Wire::Enrol(proto::Enrol { node_id: id.0, name, address, learner })
+        Change::Enrol { id, member: Member { name, address }, learner, returning } => {
+            Wire::Enrol(proto::Enrol { node_id: id.0, name, address, learner, returning })
         }
         Change::Promote(id) => Wire::Promote(id.0),
         Change::Remove(id) => Wire::Remove(id.0),
@@ -249,8 +249,9 @@ pub(super) fn change_request(change: Change) -> proto::ChangeRequest {
 pub(super) fn read_change_request(request: proto::ChangeRequest) -> io::Result<Change> {
     use proto::change_request::Change as Wire;
     Ok(match request.change.ok_or_else(|| malformed("an empty change"))? {
-        Wire::Enrol(proto::Enrol { node_id, name, address, learner }) => {
-            Change::Enrol { id: NodeId(node_id), member: Member { name, address }, learner }
+        Wire::Enrol(proto::Enrol { node_id, name, address, learner, returning }) => {
+            let (id, member) = (NodeId(node_id), Member { name, address });
+            Change::Enrol { id, member, learner, returning }
         }
         Wire::Promote(id) => Change::Promote(NodeId(id)),
         Wire::Remove(id) => Change::Remove(NodeId(id)),
