@@ -1,10 +1,15 @@
 """Nodes and clients that the tests share."""
 
+import contextlib
 import datetime
+import functools
 
 import botocore.auth
 import botocore.compat
+import grpc
 import pytest
+from cluster import running
+from in_turn import InTurn
 from node import ACCOUNT, CREDENTIALS, OTHER_ACCOUNT, OTHER_REGION, REGION, Node, features, serving
 
 ACCOUNTS = [
@@ -13,11 +18,69 @@ ACCOUNTS = [
     for argument in ("--account", f"{account}:{key}:{secret}")
 ]
 REGIONS = ["--region", REGION, "--region", OTHER_REGION]
+# Where a run against a cluster tests.
+IN_TURN = "in-turn"
+PLACES = ["node-1", "node-2", "node-3", IN_TURN]
+LEFT_OUT = pytest.StashKey()
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--cluster",
+        action="store_true",
+        help="test each node of a cluster in the place of a keystead dev, then all of them in turn",
+    )
+
+
+def pytest_generate_tests(metafunc):
+    if metafunc.config.getoption("cluster") and "node" in metafunc.fixturenames:
+        # A gRPC channel leads to one node.
+        places = [place for place in PLACES if place != IN_TURN or not has_channel(metafunc)]
+        metafunc.parametrize("node", places, indirect=True, scope="session")
+
+
+def has_channel(metafunc):
+    return "channels" in metafunc.fixturenames
+
+
+def pytest_collection_modifyitems(config, items):
+    """Leaves out, of a run against a cluster, what is about `keystead dev` or about nodes that a
+    test starts itself."""
+    if config.getoption("cluster"):
+        left_out = [item for item in items if why_left_out(item)]
+        items[:] = [item for item in items if not why_left_out(item)]
+        config.hook.pytest_deselected(items=left_out)
+        reasons = {item.nodeid.partition("[")[0]: why_left_out(item) for item in left_out}
+        config.stash[LEFT_OUT] = [f"left out: {name}: {why}" for name, why in reasons.items()]
+
+
+def why_left_out(item):
+    if "node" not in item.fixturenames:
+        return "it calls no node, or one of its own"
+    marker = item.get_closest_marker("dev")
+    return marker and marker.args[0]
+
+
+def pytest_report_collectionfinish(config):
+    """With `--collect-only`: what is left out, and why."""
+    return config.stash.get(LEFT_OUT, []) if config.option.collectonly else []
 
 
 @pytest.fixture(scope="session")
-def node():
-    """One node in memory with two accounts and two Regions; the tests share it."""
+def cluster():
+    """The three nodes of a run against a cluster."""
+    with running() as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="session")
+def node(request):
+    """One node in memory with two accounts and two Regions; the tests share it. In a run against
+    a cluster a node of that, with the same accounts, or all of them in turn."""
+    if place := getattr(request, "param", None):
+        nodes = request.getfixturevalue("cluster").nodes
+        yield InTurn(nodes) if place == IN_TURN else nodes[PLACES.index(place)]
+        return
     node = Node(["--ephemeral", *ACCOUNTS, *REGIONS]).start()
     yield node
     assert node.stop() == 0
@@ -37,6 +100,21 @@ def server(tmp_path_factory):
     """One `keystead server` on the loopback, without TLS."""
     with serving(tmp_path_factory.mktemp("server")) as server:
         yield server
+
+
+@pytest.fixture(scope="module")
+def channels(node):
+    """Gives the gRPC channel of an account, the same one each time."""
+    with contextlib.ExitStack() as stack:
+
+        @functools.cache
+        def channel(account):
+            address, credentials = f"{node.host}:{node.port}", node.channel_credentials(account)
+            if credentials is None:
+                return stack.enter_context(grpc.insecure_channel(address))
+            return stack.enter_context(grpc.secure_channel(address, credentials))
+
+        yield channel
 
 
 @pytest.fixture(scope="session")

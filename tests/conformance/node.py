@@ -50,6 +50,14 @@ def features():
     return set(re.findall(r"\+([\w-]+)", said.stdout))
 
 
+def eventually(holds, within, what):
+    """Waits until it holds. `what` is called to say what is wrong when it does not."""
+    deadline = time.monotonic() + within
+    while not holds():
+        assert time.monotonic() < deadline, f"after {within} s: {what()}"
+        time.sleep(0.1)
+
+
 def clean_environment(**more):
     """This process's environment without anything that an AWS client would read."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
@@ -91,8 +99,17 @@ class Process:
     (`command`), when it serves (`_serves`) and who may call it (`credentials`).
     """
 
+    # The file with the authority of its certificate, where it serves HTTPS by one that clients
+    # do not know.
+    authority = None
+
     def start(self):
         """Starts the process, or starts it again, and returns when it serves."""
+        self.launch()
+        return self.await_serving()
+
+    def launch(self):
+        """Starts the process, or starts it again."""
         self.log = tempfile.NamedTemporaryFile("w+", prefix="keystead-", suffix=".log")
         self.printed = tempfile.NamedTemporaryFile("w+", prefix="keystead-", suffix=".out")
         self.process = subprocess.Popen(
@@ -102,6 +119,9 @@ class Process:
             stdout=self.printed,
             stderr=self.log,
         )
+
+    def await_serving(self):
+        """Returns when the process serves."""
         deadline = time.monotonic() + START_SECONDS
         while not self._serves():
             if self.process.poll() is not None or time.monotonic() > deadline:
@@ -150,8 +170,39 @@ class Process:
             endpoint_url=self.endpoint,
             aws_access_key_id=key,
             aws_secret_access_key=secret,
+            verify=self.authority,
             config=botocore.config.Config(**(settings | config)),
         )
+
+    def sign(self, target, body=b"{}", **how):
+        """A signed request, not yet sent. See `signed`."""
+        key, secret = self.credentials(ACCOUNT)
+        return signed(self.endpoint, target, body, **({"access_key": key, "secret": secret} | how))
+
+    def send(self, request):
+        """Sends a signed request exactly as it is."""
+        with urllib3.connection_from_url(self.endpoint, **self._connecting()) as pool:
+            reply = pool.request(
+                request.method,
+                request.url.removeprefix(self.endpoint.rstrip("/")) or "/",
+                body=request.body,
+                headers=dict(request.headers.items()),
+                retries=False,
+            )
+        return Reply(reply.status, reply.headers, reply.data.decode())
+
+    def call(self, operation, body=b"{}", **how):
+        """Signs and sends one request; `body` is bytes, or an object to be sent as JSON."""
+        if not isinstance(body, bytes):
+            body = json.dumps(body).encode()
+        return self.send(self.sign(f"TrentService.{operation}", body, **how))
+
+    def channel_credentials(self, account=ACCOUNT):
+        """What a gRPC channel of an account is made with; None for one without TLS."""
+        return None
+
+    def _connecting(self):
+        return {"timeout": 30} | ({"ca_certs": self.authority} if self.authority else {})
 
 
 @dataclass
@@ -188,27 +239,9 @@ class Node(Process):
     def credentials(self, account):
         return CREDENTIALS[account]
 
-    def sign(self, target, body=b"{}", **how):
-        """A signed request, not yet sent. See `signed`."""
-        return signed(self.endpoint, target, body, **how)
-
-    def send(self, request):
-        """Sends a signed request exactly as it is."""
-        pool = urllib3.HTTPConnectionPool(self.host, self.port, retries=False, timeout=30)
-        with pool:
-            reply = pool.request(
-                request.method,
-                request.url.removeprefix(self.endpoint.rstrip("/")) or "/",
-                body=request.body,
-                headers=dict(request.headers.items()),
-            )
-        return Reply(reply.status, reply.headers, reply.data.decode())
-
-    def call(self, operation, body=b"{}", **how):
-        """Signs and sends one request; `body` is bytes, or an object to be sent as JSON."""
-        if not isinstance(body, bytes):
-            body = json.dumps(body).encode()
-        return self.send(self.sign(f"TrentService.{operation}", body, **how))
+    def newcomer(self):
+        """A boto3 client of an account that owns nothing in the client's Region yet."""
+        return self.client(region=OTHER_REGION, account=OTHER_ACCOUNT)
 
 
 @dataclass
@@ -237,12 +270,18 @@ class Server(Process):
             "audit": {"path": str(self.folder / "audit.json")},
         }
         for name, section in self.settings.items():
-            sections[name] = sections.get(name, {}) | section
+            own = sections.get(name)
+            sections[name] = own | section if own else section
         lines = []
         for name, section in sections.items():
-            # What is a text, a number or a truth value in JSON is the same in TOML.
-            values = [f"{key} = {json.dumps(value)}" for key, value in section.items()]
-            lines += ([f"[{name}]"] if name else []) + values
+            # A list is one of tables.
+            several = isinstance(section, list)
+            for table in section if several else [section]:
+                # What is a text, a number, a truth value or a list of those in JSON is the same
+                # in TOML.
+                values = [f"{key} = {json.dumps(value)}" for key, value in table.items()]
+                heading = f"[[{name}]]" if several else f"[{name}]"
+                lines += ([heading] if name else []) + values
         self.folder.mkdir(parents=True, exist_ok=True)
         self.configuration.write_text("\n".join(lines) + "\n")
         return self
@@ -253,7 +292,7 @@ class Server(Process):
         done = self.run("cluster", "init", "--account", ACCOUNT)
         assert done.returncode == 0, done.stderr
         matches = map(EXPORT.match, done.stdout.splitlines())
-        self.exports = {match[1]: match[2] for match in matches if match}
+        self.exports |= {match[1]: match[2] for match in matches if match}
         return self
 
     def run(self, *arguments, **environment):

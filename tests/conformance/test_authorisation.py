@@ -12,7 +12,7 @@ from expect import (
 )
 from node import ACCOUNT, OTHER_ACCOUNT
 from walk_rows import ROWS
-from walk_wires import channel, generated, wire
+from walk_wires import generated, wire
 from walk_world import WAYS, Account
 
 TOUCHES = [(row.operation, touch) for row in ROWS.values() for touch in row.touches]

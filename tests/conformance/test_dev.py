@@ -3,8 +3,11 @@
 import socket
 import subprocess
 
+import pytest
 from expect import refused
 from node import ACCOUNT, EXPORTED, REGION, binary, clean_environment
+
+pytestmark = pytest.mark.dev("it has other defaults, and Regions side by side")
 
 
 def test_exports_name_the_first_account_and_region(node):

@@ -4,25 +4,20 @@ import importlib
 import pathlib
 import re
 import signal
-import sys
 import time
 
 import grpc
-import grpc_tools
 import http2
 import pytest
 import urllib3
 from expect import ABSENT_ID, UUID, missing, no_such_key, pages
-from google.protobuf import descriptor_pool, message_factory
 from google.rpc import error_details_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2
 from grpc_status import rpc_status
-from grpc_tools import protoc
-from node import ROOT
+from node import ACCOUNT
+from protos import PACKAGE, SERVICE, generated, message
 
-PACKAGE = "keystead.kms.v1"
-SERVICE = f"{PACKAGE}.KeyManagementService"
 BEARER = (("authorization", "Bearer test:test"),)
 
 
@@ -38,29 +33,9 @@ class Client:
         return getattr(self.stub, operation)(request, metadata=sent, timeout=30)
 
 
-def message(name):
-    pool = descriptor_pool.Default()
-    return message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{PACKAGE}.{name}"))
-
-
 @pytest.fixture(scope="module")
-def generated(tmp_path_factory):
-    """The folder of the code that protoc makes of the protos; on the module path meanwhile."""
-    out, proto = tmp_path_factory.mktemp("generated"), ROOT / "proto"
-    folders = ("keystead/kms/v1", "keystead/options")
-    files = [file for folder in folders for file in sorted((proto / folder).glob("*.proto"))]
-    well_known = pathlib.Path(grpc_tools.__file__).parent / "_proto"
-    arguments = [f"-I{proto}", f"-I{well_known}", f"--python_out={out}", f"--grpc_python_out={out}"]
-    assert protoc.main(["protoc", *arguments, *map(str, files)]) == 0
-    sys.path.insert(0, str(out))
-    yield out
-    sys.path.remove(str(out))
-
-
-@pytest.fixture(scope="module")
-def channel(node):
-    with grpc.insecure_channel(f"{node.host}:{node.port}") as channel:
-        yield channel
+def channel(channels):
+    return channels(ACCOUNT)
 
 
 @pytest.fixture(scope="module")
@@ -203,6 +178,7 @@ class TestErrors:
         assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
 
 
+@pytest.mark.dev("a server takes no bearer tokens")
 class TestTokens:
     @pytest.mark.parametrize(
         "metadata",

@@ -11,8 +11,11 @@ import time
 import grpc
 import http2
 import pytest
+from protos import SERVICE
 from slow import PAUSE_SECONDS, endure, is_about
-from test_grpc import BEARER, SERVICE
+from test_grpc import BEARER
+
+pytestmark = pytest.mark.dev("it needs a listener without TLS")
 
 MEBIBYTE = 1024 * 1024
 HEADERS, HEADER_BYTES, HTTP2_HEADER_BYTES, STREAMS = 100, 64 * 1024, 16 * 1024, 128

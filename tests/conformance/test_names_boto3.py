@@ -123,7 +123,7 @@ class TestPaging:
     @classmethod
     def listed(cls, node):
         """An account's client, its six keys, and one of them with seven aliases and tags."""
-        kms = node.client(region="eu-west-1", account="111122223333")
+        kms = node.newcomer()
         keys = {kms.create_key()["KeyMetadata"]["KeyId"] for _ in range(6)}
         key_id = min(keys)
         names = {unique_alias() for _ in range(7)}

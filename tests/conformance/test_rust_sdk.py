@@ -7,6 +7,7 @@ import subprocess
 import pytest
 
 
+@pytest.mark.dev("it is built without TLS")
 def test_story(node):
     story = os.environ.get("KEYSTEAD_RUST_STORY")
     if story is None:

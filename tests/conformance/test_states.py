@@ -9,7 +9,7 @@ from expect import ANY, alias_arn
 from test_story_boto3 import wait_until
 from walk import ANSWERS, States
 from walk_rows import ROWS
-from walk_wires import Grpc, Json, channel, generated, wire
+from walk_wires import Grpc, Json, generated, wire
 from walk_world import WAYS, Account
 
 TOUCHES = [(row.operation, touch) for row in ROWS.values() for touch in row.touches]
@@ -78,7 +78,7 @@ def test_deleted(clock_node, clock, generated):
 
     address = f"{clock_node.host}:{clock_node.port}"
     with grpc.insecure_channel(address) as channel:
-        for wire in (Json(clock_node), Grpc(channel)):
+        for wire in (Json(clock_node), Grpc(clock_node, lambda account: channel)):
             for operation, touch, key, body in prepared:
                 check(wire.call(own, operation, body), touch, "Deleted", key, body)
 

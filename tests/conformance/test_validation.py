@@ -142,6 +142,7 @@ class TestJson:
         reply = node.call("DescribeKey", b"{", secret="wrong")
         assert reply.code == "InvalidSignatureException"
 
+    @pytest.mark.dev("over TLS urllib3 misses an answer that comes while it sends")
     def test_too_large_a_body(self, node):
         reply = node.call("DescribeKey", b" " * (2 << 20))
         assert reply.status == 413

@@ -1,6 +1,6 @@
 """Both wires, AWS JSON and gRPC, with one kind of answer, so that one test walks over either.
 
-A test module that imports `wire`, `channel` and `generated` has each of its tests that takes `wire`
+A test module that imports `wire` and `generated` has each of its tests that takes `wire`
 run once over AWS JSON and once over gRPC, by the stubs that are generated from the protos.
 """
 
@@ -14,9 +14,9 @@ import pytest
 from expect import UUID
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
-from test_grpc import PACKAGE, channel, generated, message
+from protos import PACKAGE, generated, message
 
-__all__ = ["Grpc", "Json", "channel", "generated", "wire"]
+__all__ = ["Grpc", "Json", "generated", "wire"]
 # The status of each code that a walk meets, besides the one for everything that is invalid.
 STATUS = {
     "AccessDeniedException": grpc.StatusCode.PERMISSION_DENIED,
@@ -45,9 +45,14 @@ class Json:
 
     # What a wrong secret is called.
     WRONG_SECRET = "InvalidSignatureException"
+    has_secrets = True
 
     def __init__(self, node):
         self.node = node
+
+    def access_key(self, account):
+        """The one that the audit trail names."""
+        return account.credentials[0]
 
     def call(self, account, operation, body, secret=None):
         access_key, own_secret = account.credentials
@@ -61,20 +66,27 @@ class Json:
 
 
 class Grpc:
-    """gRPC, with the access key as a bearer token."""
+    """gRPC, with the access key as a bearer token or, where a node has none of those, with a
+    certificate of the account; `channels` gives the channel of an account."""
 
     WRONG_SECRET = "UnrecognizedClientException"
 
-    def __init__(self, channel):
-        service = importlib.import_module(f"{PACKAGE}.service_pb2_grpc")
-        self.stub = service.KeyManagementServiceStub(channel)
+    def __init__(self, node, channels):
+        self.has_secrets = node.channel_credentials() is None
+        self.channels = channels
+        self.service = importlib.import_module(f"{PACKAGE}.service_pb2_grpc")
+
+    def access_key(self, account):
+        """The one that the audit trail names."""
+        return account.credentials[0] if self.has_secrets else None
 
     def call(self, account, operation, body, secret=None):
         access_key, own_secret = account.credentials
+        stub = self.service.KeyManagementServiceStub(self.channels(account.number))
         metadata = [("authorization", f"Bearer {access_key}:{secret or own_secret}")]
         request = message(f"{operation}Request")()
         fill(request, body)
-        method = getattr(self.stub, operation)
+        method = getattr(stub, operation)
         try:
             reply, call = method.with_call(request, metadata=metadata, timeout=30)
         except grpc.RpcError as error:
@@ -96,8 +108,8 @@ def refused(error):
 
 
 @pytest.fixture(params=["json", "grpc"])
-def wire(request, node, generated, channel):
-    return Json(node) if request.param == "json" else Grpc(channel)
+def wire(request, node, generated, channels):
+    return Json(node) if request.param == "json" else Grpc(node, channels)
 
 
 def fill(target, body):

@@ -5,7 +5,7 @@ import uuid
 from dataclasses import dataclass
 
 from expect import ABSENT_ID, alias_arn, key_arn, unique_alias
-from node import ACCOUNT, CREDENTIALS
+from node import ACCOUNT
 
 SECRET = b"attack at dawn, from the north"
 TAG = {"TagKey": "name", "TagValue": "value"}
@@ -27,7 +27,7 @@ class Account:
     @property
     def credentials(self):
         """The access key and its secret."""
-        return CREDENTIALS[self.number]
+        return self.node.credentials(self.number)
 
     def ok(self, operation, body):
         """The output of a call that must succeed."""

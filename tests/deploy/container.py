@@ -15,7 +15,6 @@ import random
 import re
 import signal
 import subprocess
-import time
 from dataclasses import dataclass, field
 
 from node import ROOT, binary
@@ -119,11 +118,3 @@ class Container:
         values = {name: self.translate(value) for name, value in self.environment.items()}
         path = os.pathsep.join([str(self.programs), "/usr/local/bin", "/usr/bin", "/bin"])
         return {"env": {"PATH": path} | values, "cwd": self.translate(self.workdir)}
-
-
-def eventually(holds, within, what):
-    """Waits until it holds. `what` is called to say what is wrong when it does not."""
-    deadline = time.monotonic() + within
-    while not holds():
-        assert time.monotonic() < deadline, f"after {within} s: {what()}"
-        time.sleep(0.1)

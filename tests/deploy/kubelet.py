@@ -5,8 +5,9 @@ import threading
 import time
 
 import urllib3
-from container import Addresses, Container, Translation, eventually, own_addresses
+from container import Addresses, Container, Translation, own_addresses
 from manifests import Manifests, container_of, environment_of, port_of
+from node import eventually
 from volumes import Volumes
 
 TICK_SECONDS = 0.05

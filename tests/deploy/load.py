@@ -3,7 +3,7 @@
 import contextlib
 import threading
 
-from container import eventually
+from node import eventually
 
 WORKERS = 4
 ROUNDS = 10

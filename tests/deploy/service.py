@@ -24,7 +24,7 @@ class Service:
         self.endpoints = endpoints
         self._server = _Server((address, port), _Connection)
         self._server.service = self
-        self.address = address
+        self.address, self.port = self._server.server_address
 
     def __enter__(self):
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.1,))

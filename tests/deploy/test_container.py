@@ -5,8 +5,8 @@ import re
 import socket
 
 import pytest
-from container import DEPLOY, Container, Translation, eventually
-from node import ACCOUNT, CREDENTIALS, REGION
+from container import DEPLOY, Container, Translation
+from node import ACCOUNT, CREDENTIALS, REGION, eventually
 from region import client, opens, seal
 
 IMAGE = (DEPLOY / "container" / "Containerfile").read_text()

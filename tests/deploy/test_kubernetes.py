@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import pytest
 import trustme
-from container import eventually
 from kubelet import StatefulSet
 from load import Load
+from node import eventually
 from region import client, create_account, join_secret, members, opens, seal, seal_key
 from service import Service
 
