@@ -145,13 +145,28 @@ pub fn own_cpu_seconds() -> Result<f64> {
     cpu_seconds("self")
 }
 
+/// Processor time that nobody on this machine has used, waiting for a disk included, in seconds.
+///
+/// # Errors
+/// `/proc` cannot be read.
+pub fn idle_seconds() -> Result<f64> {
+    let stat = fs::read_to_string("/proc/stat")?;
+    // Of all processors together: user, nice, system, idle, waiting for a disk.
+    let total = stat.strip_prefix("cpu ").context("no processors in /proc")?;
+    seconds(total, 3)
+}
+
 fn cpu_seconds(process: &str) -> Result<f64> {
     let stat = fs::read_to_string(format!("/proc/{process}/stat"))?;
     // The second field, in brackets, may hold blanks; user and system time are the 14th and 15th.
     let (_, rest) = stat.rsplit_once(')').context("no name in /proc")?;
-    let ticks = rest.split_whitespace().skip(11).take(2).map(str::parse::<u64>);
-    let ticks = ticks.sum::<Result<u64, _>>()?;
-    Ok(ticks as f64 / TICKS_PER_SECOND)
+    seconds(rest, 11)
+}
+
+/// The sum of two fields that count time.
+fn seconds(fields: &str, skipped: usize) -> Result<f64> {
+    let ticks = fields.split_whitespace().skip(skipped).take(2).map(str::parse::<u64>);
+    Ok(ticks.sum::<Result<u64, _>>()? as f64 / TICKS_PER_SECOND)
 }
 
 #[cfg(test)]

@@ -27,7 +27,7 @@ use tempfile::TempDir;
 use super::{Common, Outcome, worker_rng};
 use crate::client::Target;
 use crate::node::{ACCOUNT, REGION};
-use crate::process::{Process, own_cpu_seconds};
+use crate::process::{Process, idle_seconds, own_cpu_seconds};
 use crate::tls::{Authority, Identity, Tls};
 
 const NODES: usize = 3;
@@ -102,10 +102,11 @@ trait Cluster {
 }
 
 /// What the clusters share: a folder with `tls.crt` and `tls.key` of every node and the
-/// authority of clients, and how every client speaks to every node.
+/// authority of clients, and who calls them.
 struct Ground {
     root: TempDir,
-    tls: Tls,
+    servers: Authority,
+    client: Identity,
 }
 
 struct Bench<'a> {
@@ -267,9 +268,9 @@ impl Ground {
         let root = tempfile::Builder::new().prefix("cluster-").tempdir_in(parent)?;
         let (servers, clients) = (Authority::new("servers")?, Authority::new("clients")?);
         let client = clients.client(&format!("arn:aws:iam::{ACCOUNT}:root"))?;
-        let ground = Self { root, tls: Tls::new(&servers, "h2", Some(&client))? };
+        let ground = Self { root, servers, client };
         fs::write(ground.file("clients.crt"), clients.pem())?;
-        write(&servers.server([Ipv4Addr::LOCALHOST.into()])?, &ground.file("tls"))?;
+        write(&ground.servers.server([Ipv4Addr::LOCALHOST.into()])?, &ground.file("tls"))?;
         Ok(ground)
     }
 
@@ -285,14 +286,16 @@ impl Ground {
     }
 
     /// How to call a node that listens there.
-    fn target(&self, address: SocketAddr) -> Target {
-        Target {
+    fn target(&self, address: SocketAddr) -> Result<Target> {
+        // One for each: sessions are remembered by IP address, and no node can resume another's.
+        let tls = Tls::new(&self.servers, "h2", Some(&self.client))?;
+        Ok(Target {
             address,
             region: REGION.into(),
             access_key_id: String::new(),
             secret_access_key: String::new(),
-            tls: Some(self.tls.clone()),
-        }
+            tls: Some(tls),
+        })
     }
 }
 
@@ -302,25 +305,22 @@ fn write(identity: &Identity, file: &Path) -> Result<()> {
     Ok(fs::write(file.with_extension("key"), &identity.key_pem)?)
 }
 
-/// Seconds of processor time: the nodes' and the client's own.
-struct Used {
-    nodes: f64,
-    client: f64,
-}
+/// Seconds of processor time: the nodes', the client's own, and what nobody used.
+struct Used([f64; 3]);
 
 fn used(nodes: &[Process]) -> Result<Used> {
     let nodes = nodes.iter().map(Process::cpu_seconds).sum::<Result<f64>>()?;
-    Ok(Used { nodes, client: own_cpu_seconds()? })
+    Ok(Used([nodes, own_cpu_seconds()?, idle_seconds()?]))
 }
 
 impl Used {
     fn since(&self, before: &Self) -> Self {
-        Self { nodes: self.nodes - before.nodes, client: self.client - before.client }
+        Self(std::array::from_fn(|index| self.0[index] - before.0[index]))
     }
 
     fn per(&self, time: Duration) -> String {
-        let [nodes, client] = [self.nodes, self.client].map(|used| used / time.as_secs_f64());
-        format!("processors used: nodes {nodes:.2}, client {client:.2}")
+        let [nodes, client, idle] = self.0.map(|used| used / time.as_secs_f64());
+        format!("processors: nodes {nodes:.2}, client {client:.2}, idle {idle:.2}")
     }
 }
 

@@ -89,7 +89,7 @@ impl Etcd {
             let mut process = Process::new(words, &home);
             process.start()?;
             processes.push(process);
-            targets.push(ground.target((Ipv4Addr::LOCALHOST, clients[node]).into()));
+            targets.push(ground.target((Ipv4Addr::LOCALHOST, clients[node]).into())?);
         }
         let mut started = Self { processes, targets, version: String::new() };
         started.wait().await?;

@@ -63,7 +63,8 @@ impl Keystead {
             process.start()?;
             processes.push(process);
         }
-        let targets = nodes.iter().map(|node| ground.target(node.clients)).collect();
+        let targets =
+            nodes.iter().map(|node| ground.target(node.clients)).collect::<Result<_>>()?;
         let binary = binary.to_owned();
         let mut started = Self { binary, nodes, processes, targets, keys: Vec::new() };
         started.wait().await?;
