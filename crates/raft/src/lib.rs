@@ -30,6 +30,8 @@ pub mod peer;
 mod peers;
 mod propose;
 mod rounds;
+#[cfg(feature = "testkit")]
+mod runtime;
 pub mod seams;
 #[cfg(test)]
 mod storage_suite;
@@ -52,6 +54,8 @@ pub use membership::{Change, ChangeError, Standing};
 pub use node::{InitialiseError, MemberStatus, Node, Role, StartError, Status};
 pub use options::{NodeOptions, Reads, Timings};
 pub use propose::ProposeError;
+#[cfg(feature = "testkit")]
+pub use runtime::{Seedable, seed_elections};
 #[cfg(feature = "testkit")]
 pub use store::SimStore;
 pub use store::{MemStore, OpenError, RocksStore};

@@ -8,6 +8,11 @@ use openraft::type_config::alias;
 use prost::Message;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+#[cfg(not(feature = "testkit"))]
+type Runtime = openraft::impls::TokioRuntime;
+#[cfg(feature = "testkit")]
+type Runtime = crate::runtime::Seedable;
+
 openraft::declare_raft_types!(
     /// What this crate puts into openraft.
     pub TypeConfig:
@@ -15,6 +20,7 @@ openraft::declare_raft_types!(
         R = Reply,
         NodeId = u64,
         Node = crate::member::Member,
+        AsyncRuntime = Runtime,
 );
 
 /// A log id: the leader's term and node, and the index.
@@ -32,10 +38,30 @@ pub type SnapshotMeta = alias::SnapshotMetaOf<TypeConfig>;
 /// A snapshot: what it covers, and a handle to its bytes.
 pub type Snapshot<Data> = alias::SnapshotOf<TypeConfig, Data>;
 
+/// A request of replication that brought no answer.
+pub type RpcError = openraft::errors::RPCError<TypeConfig>;
+/// A snapshot that was not sent to the end.
+pub type StreamingError = openraft::errors::StreamingError<TypeConfig>;
+/// Says that replication to a node has ended.
+pub type ReplicationClosed = openraft::errors::ReplicationClosed;
+/// Log entries for a follower or, empty, a heartbeat.
+pub type AppendRequest = openraft::raft::AppendEntriesRequest<TypeConfig>;
+/// What the follower says to it.
+pub type AppendResponse = openraft::raft::AppendEntriesResponse<TypeConfig>;
+/// What the follower says to one request of a pipeline.
+pub type StreamAppended = openraft::raft::StreamAppendResult<TypeConfig>;
+/// Asks for a vote.
+pub type VoteRequest = openraft::raft::VoteRequest<TypeConfig>;
+/// Grants it or does not.
+pub type VoteResponse = openraft::raft::VoteResponse<TypeConfig>;
+/// What the receiver of a snapshot says to it.
+pub type SnapshotResponse = openraft::raft::SnapshotResponse<TypeConfig>;
+/// Asks a node to take the leadership over.
+pub type TransferRequest = openraft::raft::TransferLeaderRequest<TypeConfig>;
+/// What that node says to it.
+pub type TransferResponse = openraft::raft::TransferLeaderResponse<TypeConfig>;
+
 pub(crate) type LeaderId = alias::LeaderIdOf<TypeConfig>;
-pub(crate) type RpcError = openraft::errors::RPCError<TypeConfig>;
-pub(crate) type StreamingError = openraft::errors::StreamingError<TypeConfig>;
-pub(crate) type ReplicationClosed = openraft::errors::ReplicationClosed;
 pub(crate) type IoFlushed = openraft::storage::IOFlushed<TypeConfig>;
 
 /// A command as it stands in the log: sealed once by the proposer, then only copied.

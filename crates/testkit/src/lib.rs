@@ -19,5 +19,6 @@ pub mod needles;
 pub mod node;
 pub mod process;
 pub mod proxy;
+pub mod sim;
 pub mod tls;
 pub mod trace;

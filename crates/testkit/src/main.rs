@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 use keystead_testkit::checks::{
-    Outcome, audit, bench, bench_cluster, chaos, memory, mutations, retries, syscalls, tls,
+    Outcome, audit, bench, bench_cluster, chaos, memory, mutations, retries, sim, syscalls, tls,
 };
 use keystead_testkit::proxy::DropFirstReply;
 
@@ -33,6 +33,8 @@ enum Check {
     Mutations(mutations::Options),
     /// A cluster under load keeps its promises while its nodes are killed, paused and cut off.
     Chaos(chaos::Options),
+    /// Simulated regions keep their promises while everything goes wrong.
+    Sim(sim::Options),
     /// Encrypt per second beside a bare server.
     Bench(bench::Options),
     /// Mutations per second of three nodes beside etcd, and how long Encrypt takes.
@@ -69,6 +71,7 @@ async fn main() -> ExitCode {
         Check::Retries(options) => retries::run(&options).await,
         Check::Mutations(options) => mutations::run(&options).await,
         Check::Chaos(options) => chaos::run(&options).await,
+        Check::Sim(options) => sim::run(&options),
         Check::Bench(options) => bench::run(&options).await,
         Check::BenchCluster(options) => bench_cluster::run(&options).await,
         Check::Memory(options) => memory::run(&options).await,

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use crate::failpoint::{self, crash_point};
 use crate::health::Health;
@@ -23,7 +24,7 @@ pub(super) enum Done {
 /// Syncs after writes, and says so in the order of the writes.
 ///
 /// A store that blocks is synced on a thread of its own; while one sync runs, what arrives waits
-/// for the next and shares it. A store that does not block is synced at once.
+/// for the next and shares it. A store that does not block is told at once to sync.
 pub(super) struct Flusher {
     syncer: Arc<Syncer>,
     thread: Option<Thread>,
@@ -60,7 +61,7 @@ impl Flusher {
     /// Calls must come in the order of the writes they stand for.
     pub(super) fn submit(&self, done: Done) {
         let Some(thread) = &self.thread else {
-            return self.syncer.round(vec![done]);
+            return self.syncer.begin(done);
         };
         let sender = thread.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         let refused = match &*sender {
@@ -106,12 +107,21 @@ impl Syncer {
 
     fn round(&self, waiting: Vec<Done>) {
         let began = self.clock.monotonic();
-        let synced = self.health.run("syncing the disk", || {
+        self.end(began, waiting, || {
             crash_point(failpoint::SYNC_BEFORE);
             self.store.sync()?;
             crash_point(failpoint::SYNC_AFTER);
             Ok(())
         });
+    }
+
+    fn begin(self: &Arc<Self>, done: Done) {
+        let (syncer, began) = (Arc::clone(self), self.clock.monotonic());
+        self.store.sync_then(Box::new(move |synced| syncer.end(began, vec![done], || synced)));
+    }
+
+    fn end(&self, began: Instant, waiting: Vec<Done>, sync: impl FnOnce() -> io::Result<()>) {
+        let synced = self.health.run("syncing the disk", sync);
         let took = self.clock.monotonic().duration_since(began);
         let entries: usize = waiting.iter().map(Done::entries).sum();
         metrics::histogram!("keystead_raft_sync_seconds").record(took.as_secs_f64());

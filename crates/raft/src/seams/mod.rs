@@ -9,8 +9,10 @@ mod transport;
 
 pub use clock::{Clock, SystemClock};
 pub use entropy::{Entropy, EntropyError, SystemEntropy};
-pub use store::{Batch, Column, KeyRange, Operation, Order, Row, Store};
+pub use store::{Batch, Column, KeyRange, Operation, Order, Row, Store, Synced};
 pub use transport::{
-    Appended, Appends, Cancel, Confirmation, Link, NoAnswer, NoPeers, Peer, PeerSnapshot, Pipeline,
-    Transport,
+    AppendRequest, AppendResponse, Appended, Appends, Cancel, Confirmation, Link, NoAnswer,
+    NoPeers, Peer, PeerSnapshot, Pipeline, ReplicationClosed, RpcError, SnapshotResponse,
+    StreamAppended, StreamingError, TransferRequest, TransferResponse, Transport, Vote,
+    VoteRequest, VoteResponse,
 };

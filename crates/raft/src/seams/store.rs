@@ -96,6 +96,9 @@ impl Batch {
 /// Keys from a first to a last one.
 pub type KeyRange = (Bound<Vec<u8>>, Bound<Vec<u8>>);
 
+/// Told how a sync ended.
+pub type Synced = Box<dyn FnOnce(io::Result<()>) + Send>;
+
 /// In which direction to read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Order {
@@ -122,6 +125,12 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
     /// What was not on disk may be lost, and a second try may succeed without having written it:
     /// the store must not be used again.
     fn sync(&self) -> io::Result<()>;
+
+    /// Of a store that does not block: as [`Store::sync`], and says so by `done`. Several calls
+    /// are answered in their order. A simulated disk may take its time.
+    fn sync_then(&self, done: Synced) {
+        done(self.sync());
+    }
 
     /// Reads one value.
     ///

@@ -8,16 +8,18 @@ use std::time::Duration;
 use futures::stream::BoxStream;
 use keystead_state::{Command, Outcome};
 use keystead_types::{NodeId, UnixMillis};
-use openraft::raft::{
-    AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, StreamAppendResult,
-    TransferLeaderRequest, TransferLeaderResponse, VoteRequest, VoteResponse,
-};
 
 use crate::barrier::NotLeading;
 use crate::machine::SnapshotData;
 use crate::membership::{Change, ChangeError, Standing};
 use crate::propose::ProposeError;
-use crate::types::{ReplicationClosed, RpcError, Snapshot, StreamingError, TypeConfig, Vote};
+use crate::types::{Snapshot, TypeConfig};
+
+/// The messages, so that a transport outside of this crate can name them.
+pub use crate::types::{
+    AppendRequest, AppendResponse, ReplicationClosed, RpcError, SnapshotResponse, StreamAppended,
+    StreamingError, TransferRequest, TransferResponse, Vote, VoteRequest, VoteResponse,
+};
 
 /// A snapshot on its way to a peer.
 pub type PeerSnapshot = Snapshot<SnapshotData>;
@@ -26,10 +28,10 @@ pub type PeerSnapshot = Snapshot<SnapshotData>;
 pub type Cancel = Pin<Box<dyn Future<Output = ReplicationClosed> + Send>>;
 
 /// Requests of replication, in order.
-pub type Appends = BoxStream<'static, AppendEntriesRequest<TypeConfig>>;
+pub type Appends = BoxStream<'static, AppendRequest>;
 
 /// Their answers, in the same order.
-pub type Appended = BoxStream<'static, Result<StreamAppendResult<TypeConfig>, RpcError>>;
+pub type Appended = BoxStream<'static, Result<StreamAppended, RpcError>>;
 
 /// What a connection is for. Each kind has its own, so that a large transfer never delays the
 /// small messages that keep a leader in office.
@@ -75,9 +77,9 @@ pub trait Peer: Send + Sync + 'static {
     /// Log entries or, empty, a heartbeat.
     async fn append(
         &self,
-        request: AppendEntriesRequest<TypeConfig>,
+        request: AppendRequest,
         limit: Duration,
-    ) -> Result<AppendEntriesResponse<TypeConfig>, RpcError>;
+    ) -> Result<AppendResponse, RpcError>;
 
     /// The same as a pipeline, over a transport that keeps the order; `limit` is for each answer.
     /// `None`: this transport has none, and the requests go one by one.
@@ -86,10 +88,10 @@ pub trait Peer: Send + Sync + 'static {
     /// Asks for a vote; with `pre` only whether it would be granted.
     async fn vote(
         &self,
-        request: VoteRequest<TypeConfig>,
+        request: VoteRequest,
         pre: bool,
         limit: Duration,
-    ) -> Result<VoteResponse<TypeConfig>, RpcError>;
+    ) -> Result<VoteResponse, RpcError>;
 
     /// Sends a whole snapshot and waits until it is installed.
     async fn snapshot(
@@ -98,14 +100,14 @@ pub trait Peer: Send + Sync + 'static {
         snapshot: PeerSnapshot,
         cancel: Cancel,
         limit: Duration,
-    ) -> Result<SnapshotResponse<TypeConfig>, StreamingError>;
+    ) -> Result<SnapshotResponse, StreamingError>;
 
     /// Asks the node to become leader.
     async fn transfer_leader(
         &self,
-        request: TransferLeaderRequest<TypeConfig>,
+        request: TransferRequest,
         limit: Duration,
-    ) -> Result<TransferLeaderResponse<TypeConfig>, RpcError>;
+    ) -> Result<TransferResponse, RpcError>;
 
     /// Asks a voter whether it still follows the leader with this vote.
     async fn confirm(&self, vote: Vote, limit: Duration) -> Result<Confirmation, NoAnswer>;
@@ -163,9 +165,9 @@ impl Nobody {
 impl Peer for Nobody {
     async fn append(
         &self,
-        _request: AppendEntriesRequest<TypeConfig>,
+        _request: AppendRequest,
         _limit: Duration,
-    ) -> Result<AppendEntriesResponse<TypeConfig>, RpcError> {
+    ) -> Result<AppendResponse, RpcError> {
         Err(self.unreachable().into())
     }
 
@@ -175,10 +177,10 @@ impl Peer for Nobody {
 
     async fn vote(
         &self,
-        _request: VoteRequest<TypeConfig>,
+        _request: VoteRequest,
         _pre: bool,
         _limit: Duration,
-    ) -> Result<VoteResponse<TypeConfig>, RpcError> {
+    ) -> Result<VoteResponse, RpcError> {
         Err(self.unreachable().into())
     }
 
@@ -188,15 +190,15 @@ impl Peer for Nobody {
         _snapshot: PeerSnapshot,
         _cancel: Cancel,
         _limit: Duration,
-    ) -> Result<SnapshotResponse<TypeConfig>, StreamingError> {
+    ) -> Result<SnapshotResponse, StreamingError> {
         Err(self.unreachable().into())
     }
 
     async fn transfer_leader(
         &self,
-        _request: TransferLeaderRequest<TypeConfig>,
+        _request: TransferRequest,
         _limit: Duration,
-    ) -> Result<TransferLeaderResponse<TypeConfig>, RpcError> {
+    ) -> Result<TransferResponse, RpcError> {
         Err(self.unreachable().into())
     }
 

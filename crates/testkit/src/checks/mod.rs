@@ -11,6 +11,7 @@ pub mod chaos;
 pub mod memory;
 pub mod mutations;
 pub mod retries;
+pub mod sim;
 pub mod syscalls;
 pub mod tls;
 
