@@ -20,14 +20,14 @@ pub(super) fn timings() -> Timings {
 pub(super) const PROPOSE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// What all nodes of the region share.
-pub(super) struct Shared {
+pub(super) struct Cluster {
     pub(super) cluster_id: ClusterId,
     pub(super) region: Region,
     pub(super) keyring: Arc<Keyring>,
     wrapped_domain_key: Vec<u8>,
 }
 
-impl Shared {
+impl Cluster {
     pub(super) fn new() -> Result<Self> {
         let keyring = Keyring::new(&RootKey::generate()?)?;
         let wrapped_domain_key = keyring.wrap_domain_key(&DomainKey::generate(1)?)?;

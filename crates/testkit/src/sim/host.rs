@@ -5,14 +5,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use fastrand::Rng;
 use futures::FutureExt;
+use futures::future::Shared;
 use keystead_raft::seams::{Clock, Store};
 use keystead_raft::{Format, Member, Node, NodeOptions, Role, SimStore, SnapshotStore, StartError};
 use keystead_types::NodeId;
-use tokio::sync::watch;
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::clock::HostClock;
-use super::commands::{PROPOSE_TIMEOUT, Shared, timings};
+use super::commands::{Cluster, PROPOSE_TIMEOUT, timings};
 use super::disk::Disk;
 use super::mix;
 use super::network::{HostId, Life, Network};
@@ -21,7 +22,7 @@ use super::transport::{SimTransport, address};
 pub(super) struct Host {
     pub(super) id: HostId,
     pub(super) clock: HostClock,
-    shared: Arc<Shared>,
+    cluster: Arc<Cluster>,
     network: Arc<Network>,
     lives: Arc<AtomicU64>,
     state: Mutex<State>,
@@ -31,7 +32,7 @@ struct State {
     rng: Rng,
     node_id: NodeId,
     disk: Arc<Disk>,
-    running: Option<Running>,
+    running: Option<(Running, oneshot::Sender<()>)>,
     // A node is being started; nobody else starts one.
     starting: bool,
     // The disk was told to fail.
@@ -43,17 +44,16 @@ struct State {
 pub(super) struct Running {
     pub(super) node: Arc<Node>,
     pub(super) life: Life,
-    over: watch::Receiver<bool>,
-    end: Arc<watch::Sender<bool>>,
+    // Resolves when the other side, which the host has, is dropped.
+    over: Shared<oneshot::Receiver<()>>,
 }
 
 impl Running {
     /// What a call gives, if the node lives so long. A call ends with its node.
     pub(super) async fn call<T>(&self, call: impl Future<Output = T>) -> Option<T> {
-        let mut over = self.over.clone();
         tokio::select! {
             biased;
-            _ = over.wait_for(|over| *over) => None,
+            _ = self.over.clone() => None,
             answer = call => Some(answer),
         }
     }
@@ -68,7 +68,7 @@ impl Host {
         id: HostId,
         seed: u64,
         began: Instant,
-        shared: Arc<Shared>,
+        cluster: Arc<Cluster>,
         network: Arc<Network>,
         lives: Arc<AtomicU64>,
     ) -> Self {
@@ -76,7 +76,7 @@ impl Host {
         let (node_id, disk) = (NodeId(rng.u64(1..)), empty_disk(&mut rng));
         let state = State { rng, node_id, disk, running: None, starting: false, failing: false };
         let (clock, state) = (HostClock::new(began), Mutex::new(state));
-        Self { id, clock, shared, network, lives, state }
+        Self { id, clock, cluster, network, lives, state }
     }
 
     pub(super) fn member(&self) -> Member {
@@ -89,7 +89,7 @@ impl Host {
 
     /// The node, if it runs.
     pub(super) fn running(&self) -> Option<Running> {
-        self.lock().running.clone()
+        self.lock().running.as_ref().map(|(running, _)| running.clone())
     }
 
     /// Starts the node with what is on the disk, unless it runs.
@@ -111,22 +111,21 @@ impl Host {
         state.starting = false;
         let node = Arc::new(started?);
         self.network.listen(self.id, node.inbox());
-        let (end, over) = watch::channel(false);
-        let running = Running { node, life, over, end: Arc::new(end) };
-        state.running = Some(running.clone());
+        let (end, over) = oneshot::channel();
+        let running = Running { node, life, over: over.shared() };
+        state.running = Some((running.clone(), end));
         Ok(Some(running))
     }
 
     /// Power failure. Gives the life that it ended, if there was one.
     pub(super) fn crash(&self) -> Option<Running> {
         let mut state = self.lock();
-        let ended = state.running.take()?;
+        let (ended, _end) = state.running.take()?;
         let disk = Arc::clone(&state.disk);
         let survived = disk.crash(&mut state.rng);
         state.disk = Arc::new(Disk::new(survived, state.rng.fork()));
         state.failing = false;
         self.network.end(self.id);
-        ended.end.send_replace(true);
         // What goes on in the process reaches nobody any more; this only ends it.
         let node = Arc::clone(&ended.node);
         tokio::spawn(async move { node.shutdown().await });
@@ -160,13 +159,13 @@ impl Host {
 
     fn options(&self, state: &State, life: Life) -> NodeOptions {
         let format = Format {
-            cluster_id: self.shared.cluster_id,
+            cluster_id: self.cluster.cluster_id,
             node_id: state.node_id,
-            region: self.shared.region.clone(),
+            region: self.cluster.region.clone(),
             sealed_roots: Vec::new(),
         };
         let store: Arc<dyn Store> = Arc::<Disk>::clone(&state.disk);
-        let keyring = Arc::clone(&self.shared.keyring);
+        let keyring = Arc::clone(&self.cluster.keyring);
         // A snapshot in memory does not survive: the node has to make another one at start.
         let alone = NodeOptions::alone(format, store, SnapshotStore::in_memory(), keyring);
         let clock: Arc<dyn Clock> = Arc::new(self.clock.clone());

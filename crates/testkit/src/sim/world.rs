@@ -13,7 +13,7 @@ use keystead_types::UnixMillis;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::clock::true_time;
-use super::commands::Shared;
+use super::commands::Cluster;
 use super::host::{Host, Running, failure};
 use super::ledger::Ledger;
 use super::network::{HostId, Network};
@@ -37,7 +37,7 @@ pub(super) struct World {
     pub(super) replacing: tokio::sync::Mutex<()>,
     /// One clock may be wrong at a time.
     pub(super) attacking: tokio::sync::Mutex<()>,
-    shared: Arc<Shared>,
+    cluster: Arc<Cluster>,
     began: Instant,
     ledger: Mutex<Ledger>,
     trace: Mutex<Trace>,
@@ -57,10 +57,10 @@ struct Trace {
 impl World {
     pub(super) fn new(seed: u64) -> Result<Arc<Self>> {
         let (began, network) = (Instant::now(), Arc::new(Network::new(seed)));
-        let (shared, lives) = (Arc::new(Shared::new()?), Arc::default());
+        let (cluster, lives) = (Arc::new(Cluster::new()?), Arc::default());
         let host = |id| {
-            let (shared, network) = (Arc::clone(&shared), Arc::clone(&network));
-            Host::new(id, seed, began, shared, network, Arc::clone(&lives))
+            let (cluster, network) = (Arc::clone(&cluster), Arc::clone(&network));
+            Host::new(id, seed, began, cluster, network, Arc::clone(&lives))
         };
         Ok(Arc::new(Self {
             seed,
@@ -68,7 +68,7 @@ impl World {
             network,
             replacing: tokio::sync::Mutex::default(),
             attacking: tokio::sync::Mutex::default(),
-            shared,
+            cluster,
             began,
             ledger: Mutex::default(),
             trace: Mutex::default(),
@@ -84,7 +84,7 @@ impl World {
             let first = self.hosts[0].running();
             let first = first.ok_or_else(|| anyhow::anyhow!("the first node does not run"))?;
             first.node.initialize().await?;
-            first.node.propose(self.shared.initialise()).await?;
+            first.node.propose(self.cluster.initialise()).await?;
             for host in 1..MEMBERS {
                 self.start(host).await;
                 self.enrol(host, Standing::Voter).await;

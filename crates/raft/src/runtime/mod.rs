@@ -3,6 +3,8 @@
 //! All that openraft leaves to chance, the timeouts of elections foremost, it draws from its
 //! runtime.
 
+mod watch;
+
 use std::cell::Cell;
 use std::future::Future;
 use std::hash::{BuildHasher, RandomState};
@@ -37,7 +39,7 @@ impl AsyncRuntime for Seedable {
     type Timeout<R, T: Future<Output = R> + Send> = <TokioRuntime as AsyncRuntime>::Timeout<R, T>;
     type ThreadLocalRng = <Seeded as AsyncRuntime>::ThreadLocalRng;
     type Mpsc = <TokioRuntime as AsyncRuntime>::Mpsc;
-    type Watch = <TokioRuntime as AsyncRuntime>::Watch;
+    type Watch = watch::OrderedWatch;
     type Oneshot = <TokioRuntime as AsyncRuntime>::Oneshot;
     type Mutex<T: Send + 'static> = <TokioRuntime as AsyncRuntime>::Mutex<T>;
 
@@ -97,5 +99,17 @@ impl AsyncRuntime for Seedable {
         F: Future<Output = T>,
     {
         self.0.block_on(future)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use openraft::rt::testing::Suite;
+
+    use super::*;
+
+    #[test]
+    fn it_is_a_runtime() {
+        Suite::<Seedable>::test_all();
     }
 }
