@@ -1,6 +1,7 @@
 //! Openraft's own tests of a log and a state machine, on every store.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, Weak};
+use std::time::Duration;
 
 use keystead_crypto::keyring::{Keyring, RootKey};
 use keystead_types::ClusterId;
@@ -23,15 +24,20 @@ enum Kind {
     SimulatedBlocking,
 }
 
+/// The stores that were opened.
+type Opened = Arc<Mutex<Vec<Weak<dyn Store>>>>;
+
 struct Builder {
     kind: Kind,
     codec: Codec,
+    opened: Opened,
 }
 
 impl Builder {
     fn new(kind: Kind) -> Self {
         let keyring = Keyring::new(&RootKey::generate().unwrap()).unwrap();
-        Self { kind, codec: Codec::new(Arc::new(keyring), ClusterId::new([7; 16])) }
+        let codec = Codec::new(Arc::new(keyring), ClusterId::new([7; 16]));
+        Self { kind, codec, opened: Opened::default() }
     }
 }
 
@@ -44,6 +50,7 @@ impl StoreBuilder<TypeConfig, LogStore, Machine, TempDir> for Builder {
             Kind::Simulated => Arc::new(SimStore::new()),
             Kind::SimulatedBlocking => Arc::new(SimStore::blocking()),
         };
+        self.opened.lock().unwrap().push(Arc::downgrade(&store));
         let snapshots = match self.kind {
             Kind::Rocks => SnapshotStore::in_folder(&folder.path().join("snapshots")).unwrap(),
             _ => SnapshotStore::in_memory(),
@@ -58,7 +65,21 @@ impl StoreBuilder<TypeConfig, LogStore, Machine, TempDir> for Builder {
 
 #[tokio::test]
 async fn on_rocksdb() {
-    Suite::test_all(Builder::new(Kind::Rocks)).await.unwrap();
+    let builder = Builder::new(Kind::Rocks);
+    let opened = Arc::clone(&builder.opened);
+    Suite::test_all(builder).await.unwrap();
+    // The flushers' threads let go of the stores a moment later than their logs, and a database
+    // that is open when the process ends may take it down.
+    let is_open = || opened.lock().unwrap().iter().any(|store| store.strong_count() > 0);
+    for _ in 0..1000 {
+        if !is_open() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert!(!is_open(), "a store is kept open");
+    // To close the last one takes a moment, too.
+    tokio::time::sleep(Duration::from_millis(200)).await;
 }
 
 #[tokio::test]

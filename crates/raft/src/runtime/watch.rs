@@ -6,6 +6,7 @@ use std::sync::Arc;
 use futures::FutureExt;
 use openraft::rt::watch::{RecvError, SendError, Watch, WatchReceiver, WatchSender};
 use tokio::sync::{Notify, watch};
+use tokio::task::unconstrained;
 
 /// The channel.
 #[derive(Debug)]
@@ -89,7 +90,9 @@ impl<T: Send + Sync> WatchReceiver<OrderedWatch, T> for Receiver<T> {
         loop {
             // Woken by every change from here on, also before it is polled.
             let changed = self.changed.notified();
-            if let Some(seen) = self.inner.changed().now_or_never() {
+            // Tokio lets a task that has done much answer "not yet" although there is something;
+            // nobody would ask again here.
+            if let Some(seen) = unconstrained(self.inner.changed()).now_or_never() {
                 return seen.map_err(|_| RecvError(()));
             }
             changed.await;
