@@ -6,14 +6,8 @@ from dataclasses import dataclass
 
 import pytest
 import yaml
-from container import (
-    DEPLOY,
-    Addresses,
-    Container,
-    Translation,
-    eventually,
-    own_addresses,
-)
+from container import DEPLOY, Addresses, Container, Translation, own_addresses
+from node import eventually
 from region import client, create_account, members, opens, seal
 
 FOLDER = DEPLOY / "compose"
