@@ -110,8 +110,8 @@ class Member(Server):
     def metric(self, name):
         """The value of a metric without labels; 0 for one that nothing was recorded for."""
         lines = self._page("metrics").data.decode().splitlines()
-        values = (line.split() for line in lines if not line.startswith("#"))
-        return next((float(value) for found, value in values if found == name), 0)
+        values = (line.rpartition(" ") for line in lines if line and not line.startswith("#"))
+        return next((float(value) for found, _, value in values if found == name), 0)
 
     def _page(self, page):
         url = f"{self.operations}/{page}"
