@@ -27,7 +27,10 @@ use tonic::metadata::MetadataValue;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Response, Status, Streaming};
 
+use super::proto::answer::Told;
 use super::proto::peer_client::PeerClient;
+use super::proto::question::Asked;
+use super::questions::Questions;
 use super::{MAX_MESSAGE, PeerIdentity, TO, convert, proto};
 use crate::barrier::NotLeading;
 use crate::machine::SnapshotData;
@@ -74,7 +77,7 @@ impl Transport for GrpcTransport {
     fn peer(&self, node_id: Option<NodeId>, address: &str, _link: Link) -> Box<dyn Peer> {
         let identity = Arc::clone(&self.identity);
         let connect = Connect { identity, address: address.to_owned(), node_id };
-        Box::new(GrpcPeer { node_id, client: connect.client() })
+        Box::new(GrpcPeer { node_id, client: connect.client(), questions: Questions::default() })
     }
 }
 
@@ -120,6 +123,7 @@ struct GrpcPeer {
     node_id: Option<NodeId>,
     // `None` where the address is none.
     client: Option<PeerClient<Channel>>,
+    questions: Questions,
 }
 
 impl GrpcPeer {
@@ -137,6 +141,18 @@ impl GrpcPeer {
         }
         request
     }
+
+    async fn ask(&self, asked: Asked, limit: Duration) -> Result<Told, NoAnswer> {
+        let open = |questions| {
+            let (mut client, request) = (self.client()?, self.request(questions));
+            Ok(async move { client.ask(request).await })
+        };
+        self.questions.ask(asked, limit, open).await
+    }
+}
+
+fn beside() -> NoAnswer {
+    NoAnswer("the answer is to another question".into())
 }
 
 /// What one call gave, within its time.
@@ -249,15 +265,15 @@ impl Peer for GrpcPeer {
     }
 
     async fn confirm(&self, vote: Vote, limit: Duration) -> Result<Confirmation, NoAnswer> {
-        let message = proto::ConfirmRequest { vote: convert::to_bytes(&vote) };
-        let answer = call!(self, confirm, message, limit)?;
-        let clock = UnixMillis(answer.clock_ms);
-        Ok(Confirmation { follows: answer.follows, clock })
+        let asked = Asked::Confirm(proto::ConfirmRequest { vote: convert::to_bytes(&vote) });
+        let Told::Confirm(answer) = self.ask(asked, limit).await? else { return Err(beside()) };
+        Ok(Confirmation { follows: answer.follows, clock: UnixMillis(answer.clock_ms) })
     }
 
     async fn read_index(&self, limit: Duration) -> Result<Result<u64, NotLeading>, NoAnswer> {
-        let message = proto::ReadIndexRequest { limit_ms: millis(limit) };
-        Ok(convert::read_read_index_response(call!(self, read_index, message, limit)?)?)
+        let asked = Asked::ReadIndex(proto::ReadIndexRequest { limit_ms: millis(limit) });
+        let Told::ReadIndex(answer) = self.ask(asked, limit).await? else { return Err(beside()) };
+        Ok(convert::read_read_index_response(answer)?)
     }
 
     async fn propose(
@@ -266,8 +282,9 @@ impl Peer for GrpcPeer {
         limit: Duration,
     ) -> Result<Result<(Outcome, u64), ProposeError>, NoAnswer> {
         let command = Bytes::from(command.encode_to_vec());
-        let message = proto::ProposeRequest { command, limit_ms: millis(limit) };
-        Ok(convert::read_propose_response(call!(self, propose, message, limit)?)?)
+        let asked = Asked::Propose(proto::ProposeRequest { command, limit_ms: millis(limit) });
+        let Told::Propose(answer) = self.ask(asked, limit).await? else { return Err(beside()) };
+        Ok(convert::read_propose_response(answer)?)
     }
 
     async fn change(

@@ -9,6 +9,7 @@ mod client;
 mod convert;
 pub mod join;
 mod listener;
+mod questions;
 mod service;
 mod tls;
 

@@ -4,10 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::stream::BoxStream;
-use futures::{StreamExt, future};
+use futures::{StreamExt, TryStreamExt, future};
 use keystead_types::NodeId;
 use tonic::{Request, Response, Status, Streaming};
 
+use super::proto::answer::Told;
+use super::proto::question::Asked;
 use super::{TO, convert, proto};
 use crate::inbox::Inbox;
 use crate::machine::SnapshotData;
@@ -20,7 +22,11 @@ use crate::wire::Wire;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Caller(pub(super) NodeId);
 
+/// How many questions of one stream are worked on at a time.
+const MAX_QUESTIONS: usize = 1024;
+
 /// Answers peers.
+#[derive(Clone)]
 pub(super) struct PeerService {
     inbox: Inbox,
 }
@@ -40,14 +46,48 @@ impl PeerService {
         caller.map(|caller| caller.0).ok_or_else(|| Status::unauthenticated("no certificate"))
     }
 
-    /// Who calls, provided it is a member. A node that was removed has a certificate still.
-    fn member<T>(&self, request: &Request<T>) -> Result<NodeId, Status> {
-        let caller = self.caller(request)?;
+    /// A node that was removed has a certificate still.
+    fn member(&self, caller: NodeId) -> Result<(), Status> {
         match self.inbox.standing(caller) {
             Standing::Absent => {
                 Err(Status::permission_denied(format!("node {caller} is no member")))
             }
-            Standing::Learner | Standing::Voter => Ok(caller),
+            Standing::Learner | Standing::Voter => Ok(()),
+        }
+    }
+
+    /// Answers a question; one that gets no answer leaves the others alone.
+    async fn answer(
+        self,
+        caller: NodeId,
+        question: proto::Question,
+    ) -> Result<proto::Answer, Status> {
+        let told = self.tell(caller, question.asked).await;
+        let told = told.unwrap_or_else(|status| Told::Refused(status.message().into()));
+        Ok(proto::Answer { id: question.id, told: Some(told) })
+    }
+
+    async fn tell(&self, caller: NodeId, asked: Option<Asked>) -> Result<Told, Status> {
+        match asked.ok_or_else(|| invalid(convert::malformed("an empty question")))? {
+            Asked::Confirm(asked) => {
+                let vote = convert::vote(asked.vote).map_err(invalid)?;
+                own_vote(caller, &vote)?;
+                let answer = self.inbox.confirm(vote).await.map_err(stopped)?;
+                let (follows, clock_ms) = (answer.follows, answer.clock.0);
+                Ok(Told::Confirm(proto::ConfirmResponse { follows, clock_ms }))
+            }
+            Asked::ReadIndex(asked) => {
+                self.member(caller)?;
+                let answer = self.inbox.read_index(limit(asked.limit_ms)).await.map_err(stopped)?;
+                Ok(Told::ReadIndex(convert::read_index_response(answer)))
+            }
+            Asked::Propose(asked) => {
+                self.member(caller)?;
+                let limit = limit(asked.limit_ms);
+                let command = convert::read_propose_request(asked).map_err(invalid)?;
+                let answer = self.inbox.propose(command, limit).await;
+                Ok(Told::Propose(convert::propose_response(answer)))
+            }
         }
     }
 }
@@ -72,6 +112,7 @@ fn stopped(error: NoAnswer) -> Status {
 #[tonic::async_trait]
 impl proto::peer_server::Peer for PeerService {
     type AppendStream = BoxStream<'static, Result<proto::AppendResponse, Status>>;
+    type AskStream = BoxStream<'static, Result<proto::Answer, Status>>;
 
     async fn append(
         &self,
@@ -148,37 +189,17 @@ impl proto::peer_server::Peer for PeerService {
         Ok(Response::new(proto::SnapshotResponse { vote: convert::to_bytes(&answer.vote) }))
     }
 
-    async fn confirm(
+    async fn ask(
         &self,
-        request: Request<proto::ConfirmRequest>,
-    ) -> Result<Response<proto::ConfirmResponse>, Status> {
+        request: Request<Streaming<proto::Question>>,
+    ) -> Result<Response<Self::AskStream>, Status> {
         let caller = self.caller(&request)?;
-        let vote = convert::vote(request.into_inner().vote).map_err(invalid)?;
-        own_vote(caller, &vote)?;
-        let answer = self.inbox.confirm(vote).await.map_err(stopped)?;
-        let (follows, clock_ms) = (answer.follows, answer.clock.0);
-        Ok(Response::new(proto::ConfirmResponse { follows, clock_ms }))
-    }
-
-    async fn read_index(
-        &self,
-        request: Request<proto::ReadIndexRequest>,
-    ) -> Result<Response<proto::ReadIndexResponse>, Status> {
-        self.member(&request)?;
-        let limit = limit(request.get_ref().limit_ms);
-        let answer = self.inbox.read_index(limit).await.map_err(stopped)?;
-        Ok(Response::new(convert::read_index_response(answer)))
-    }
-
-    async fn propose(
-        &self,
-        request: Request<proto::ProposeRequest>,
-    ) -> Result<Response<proto::ProposeResponse>, Status> {
-        self.member(&request)?;
-        let limit = limit(request.get_ref().limit_ms);
-        let command = convert::read_propose_request(request.into_inner()).map_err(invalid)?;
-        let answer = self.inbox.propose(command, limit).await;
-        Ok(Response::new(convert::propose_response(answer)))
+        let service = self.clone();
+        let answers = request
+            .into_inner()
+            .map_ok(move |question| service.clone().answer(caller, question))
+            .try_buffer_unordered(MAX_QUESTIONS);
+        Ok(Response::new(answers.boxed()))
     }
 
     async fn change(
