@@ -18,8 +18,8 @@ use clap::{Parser, Subcommand};
 
 /// Memory is erased when it is given back.
 #[global_allocator]
-static ALLOCATOR: keystead_server::process::ZeroingAllocator =
-    keystead_server::process::ZeroingAllocator::new();
+static ALLOCATOR: keystead_server::process::ZeroingAllocator<mimalloc::MiMalloc> =
+    keystead_server::process::ZeroingAllocator::over(mimalloc::MiMalloc);
 
 /// Which optional parts are in this build.
 #[cfg(feature = "test-clock")]

@@ -85,16 +85,35 @@ impl Transition {
 
     pub(crate) fn put_key(&mut self, key: Key) {
         self.changes.push(put(rows::key(&key.id), records::key(&key)));
-        let old = self.view.keys.get(&key.id).cloned();
-        self.count_policy(&key.policy.id, true);
-        match old {
-            Some(old) => self.unindex_key(&old),
-            None => self.view.keys_by_account.insert_mut((key.account, key.id)),
+        match self.view.keys.get(&key.id).cloned() {
+            Some(old) => self.reindex_key(&old, &key),
+            None => {
+                self.view.keys_by_account.insert_mut((key.account, key.id));
+                self.index_key(&key);
+            }
         }
+        self.view.keys.insert_mut(key.id, Arc::new(key));
+    }
+
+    /// Most changes leave alone what is indexed.
+    fn reindex_key(&mut self, old: &Key, new: &Key) {
+        if (old.policy.id, old.deletion) != (new.policy.id, new.deletion) {
+            // In this order, so that a document that both carry is not taken away in between.
+            self.count_policy(&new.policy.id, true);
+            self.unindex_key(old);
+            self.index_deletion(new);
+        }
+    }
+
+    fn index_key(&mut self, key: &Key) {
+        self.count_policy(&key.policy.id, true);
+        self.index_deletion(key);
+    }
+
+    fn index_deletion(&mut self, key: &Key) {
         if let Some(deletion) = key.deletion {
             self.view.deletions.insert_mut((deletion, key.id));
         }
-        self.view.keys.insert_mut(key.id, Arc::new(key));
     }
 
     /// Removes a key, its aliases and, with the record, its wrapped material.
