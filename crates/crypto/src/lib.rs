@@ -20,6 +20,7 @@ pub mod memory;
 pub mod random;
 pub mod seal;
 mod secret;
+pub mod spec;
 
 pub use error::{CryptoError, OpenError};
 pub use secret::Key32;
