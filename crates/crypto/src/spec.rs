@@ -9,7 +9,7 @@ use keystead_types::{
     MacAlgorithm, MessageType, SigningAlgorithm,
 };
 
-use crate::blob;
+use crate::{OperationError, blob};
 
 /// What there is to know of a key spec.
 #[derive(Debug)]
@@ -155,6 +155,24 @@ impl Spec {
             Use::SignVerify(all) => all.iter().find(|entry| entry.algorithm == algorithm),
             _ => None,
         })
+    }
+
+    /// Whether keys of this spec sign so much of a message with this algorithm.
+    ///
+    /// # Errors
+    /// [`OperationError::Unsupported`], or [`OperationError::Length`] if `len` is not the length
+    /// that the message type has.
+    pub fn accept(
+        &self,
+        algorithm: SigningAlgorithm,
+        message_type: MessageType,
+        len: usize,
+    ) -> Result<&'static Signing, OperationError> {
+        let signing = self.signing(algorithm).ok_or(OperationError::Unsupported)?;
+        match signing.message(message_type).ok_or(OperationError::Unsupported)?.length {
+            Some(length) if length != len => Err(OperationError::Length),
+            _ => Ok(signing),
+        }
     }
 
     /// The MAC algorithm, if keys of this spec have it.

@@ -4,6 +4,7 @@
 mod blob;
 mod envelope;
 mod keyring;
+mod material;
 mod reference;
 mod seal;
 mod vectors;
