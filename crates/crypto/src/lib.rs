@@ -10,6 +10,7 @@ pub mod blob;
 pub mod cache;
 mod committing;
 pub mod context;
+mod der;
 pub mod digest;
 pub mod envelope;
 mod error;
@@ -24,6 +25,7 @@ pub mod random;
 pub mod seal;
 mod secret;
 pub mod spec;
+pub mod wrap;
 
 pub use error::{CryptoError, OpenError, OperationError};
 pub use secret::Key32;

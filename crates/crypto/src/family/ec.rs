@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use aws_lc_rs::agreement::{self, ParsedPublicKey, ParsedPublicKeyFormat, UnparsedPublicKey};
+use aws_lc_rs::agreement::{self, UnparsedPublicKey};
 use aws_lc_rs::encoding::AsDer;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{self, EcdsaKeyPair, EcdsaSigningAlgorithm, KeyPair as _};
@@ -13,7 +13,7 @@ use super::get_or_try_init;
 use crate::material::MaterialError;
 use crate::memory::LockedBytes;
 use crate::public::{PublicKey, import};
-use crate::{CryptoError, OperationError};
+use crate::{CryptoError, OperationError, der};
 
 /// The private key of a NIST curve or of secp256k1. The secret is PKCS#8 in locked memory.
 pub struct EcKey {
@@ -28,6 +28,8 @@ pub struct EcKey {
 struct Curve {
     signing: &'static EcdsaSigningAlgorithm,
     agreement: Option<&'static agreement::Algorithm>,
+    /// The AlgorithmIdentifier that names the curve (RFC 5480), in DER.
+    identifier: &'static [u8],
 }
 
 impl EcKey {
@@ -42,6 +44,12 @@ impl EcKey {
     /// key in it must belong to the private key.
     pub(crate) fn from_pkcs8(spec: KeySpec, der: &[u8]) -> Result<Self, MaterialError> {
         let curve = curve(spec).ok_or(MaterialError::Unsupported(spec))?;
+        let named = der::sequence(der)
+            .and_then(|contents| contents.strip_prefix(&[0x02, 1, 0]))
+            .is_some_and(|contents| contents.starts_with(curve.identifier));
+        if !named {
+            return Err(MaterialError::Malformed);
+        }
         let pair =
             EcdsaKeyPair::from_pkcs8(curve.signing, der).map_err(|_| MaterialError::Malformed)?;
         Self::new(spec, curve, pair)
@@ -85,12 +93,13 @@ impl EcKey {
             agreement::PrivateKey::from_private_key_der(algorithm, self.pkcs8.expose())
                 .map_err(|_| CryptoError::Library)
         })?;
-        let peer = ParsedPublicKey::try_from(UnparsedPublicKey::new(algorithm, peer))
-            .map_err(|_| OperationError::InvalidPublicKey)?;
-        // The library takes bare points too.
-        if peer.format() != ParsedPublicKeyFormat::X509 {
+        // The library takes bare points too, and curves that are described instead of named.
+        let named =
+            der::sequence(peer).is_some_and(|contents| contents.starts_with(self.curve.identifier));
+        if !named {
             return Err(OperationError::InvalidPublicKey);
         }
+        let peer = UnparsedPublicKey::new(algorithm, peer);
         agreement::agree(key, peer, OperationError::InvalidPublicKey, |secret| {
             Ok(Zeroizing::new(secret.to_vec()))
         })
@@ -98,18 +107,31 @@ impl EcKey {
 }
 
 fn curve(spec: KeySpec) -> Option<Curve> {
-    let (signing, agreement) = match spec {
-        KeySpec::EccNistP256 => {
-            (&signature::ECDSA_P256_SHA256_ASN1_SIGNING, Some(&agreement::ECDH_P256))
-        }
-        KeySpec::EccNistP384 => {
-            (&signature::ECDSA_P384_SHA384_ASN1_SIGNING, Some(&agreement::ECDH_P384))
-        }
-        KeySpec::EccNistP521 => {
-            (&signature::ECDSA_P521_SHA512_ASN1_SIGNING, Some(&agreement::ECDH_P521))
-        }
-        KeySpec::EccSecgP256k1 => (&signature::ECDSA_P256K1_SHA256_ASN1_SIGNING, None),
+    Some(match spec {
+        KeySpec::EccNistP256 => Curve {
+            signing: &signature::ECDSA_P256_SHA256_ASN1_SIGNING,
+            agreement: Some(&agreement::ECDH_P256),
+            identifier: b"\x30\x13\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\
+                          \x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07",
+        },
+        KeySpec::EccNistP384 => Curve {
+            signing: &signature::ECDSA_P384_SHA384_ASN1_SIGNING,
+            agreement: Some(&agreement::ECDH_P384),
+            identifier: b"\x30\x10\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\
+                          \x06\x05\x2b\x81\x04\x00\x22",
+        },
+        KeySpec::EccNistP521 => Curve {
+            signing: &signature::ECDSA_P521_SHA512_ASN1_SIGNING,
+            agreement: Some(&agreement::ECDH_P521),
+            identifier: b"\x30\x10\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\
+                          \x06\x05\x2b\x81\x04\x00\x23",
+        },
+        KeySpec::EccSecgP256k1 => Curve {
+            signing: &signature::ECDSA_P256K1_SHA256_ASN1_SIGNING,
+            agreement: None,
+            identifier: b"\x30\x10\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\
+                          \x06\x05\x2b\x81\x04\x00\x0a",
+        },
         _ => return None,
-    };
-    Some(Curve { signing, agreement })
+    })
 }

@@ -12,7 +12,7 @@ pub use self::pair::DataKeyPair;
 pub use crate::family::{EcKey, Ed25519Key, HmacKey, MlDsaKey, MlKemKey, RsaKey};
 use crate::memory::LockedBytes;
 use crate::public::PublicKey;
-use crate::{CryptoError, Key32, OpenError, kbkdf};
+use crate::{CryptoError, Key32, OpenError, der, kbkdf};
 
 const ID_LABEL: &str = "keystead.v1.material-id";
 
@@ -90,8 +90,9 @@ impl KeyMaterial {
         let kind = kind_of(spec)?;
         match kind {
             kind::SYMMETRIC | kind::HMAC => Self::from_secret(spec, kind, bytes),
-            kind::RSA | kind::EC if is_one_sequence(bytes) => Self::from_secret(spec, kind, bytes),
-            kind::RSA | kind::EC => Err(MaterialError::Malformed),
+            // The library does not mind what comes after.
+            kind::RSA | kind::EC if der::sequence(bytes).is_none() => Err(MaterialError::Malformed),
+            kind::RSA | kind::EC => Self::from_secret(spec, kind, bytes),
             _ => Err(MaterialError::Unsupported(spec)),
         }
     }
@@ -227,18 +228,6 @@ fn kind_of(spec: KeySpec) -> Result<u8, MaterialError> {
         KeySpec::MlDsa44 | KeySpec::MlDsa65 | KeySpec::MlDsa87 => Ok(kind::ML_DSA),
         KeySpec::MlKem512 | KeySpec::MlKem768 | KeySpec::MlKem1024 => Ok(kind::ML_KEM),
         KeySpec::Sm2 => Err(MaterialError::Unsupported(spec)),
-    }
-}
-
-/// Whether the bytes are one DER SEQUENCE and nothing after it, which the library does not check.
-fn is_one_sequence(bytes: &[u8]) -> bool {
-    match bytes {
-        [0x30, len @ 0..=0x7f, rest @ ..] => rest.len() == usize::from(*len),
-        [0x30, 0x81, len, rest @ ..] => rest.len() == usize::from(*len),
-        [0x30, 0x82, high, low, rest @ ..] => {
-            rest.len() == usize::from(u16::from_be_bytes([*high, *low]))
-        }
-        _ => false,
     }
 }
 
