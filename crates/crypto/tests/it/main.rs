@@ -3,6 +3,7 @@
 
 mod blob;
 mod envelope;
+mod interop;
 mod keyring;
 mod material;
 mod reference;

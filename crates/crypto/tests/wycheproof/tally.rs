@@ -70,6 +70,7 @@ impl Tally {
 
     /// Prints the counts and compares them with what they have to be: the acceptable ones as
     /// (accepted, refused), then those run in part, then those left out.
+    #[allow(clippy::print_stdout)]
     pub(crate) fn finish(
         self,
         run: (usize, usize),
