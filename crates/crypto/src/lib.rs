@@ -10,18 +10,24 @@ pub mod blob;
 pub mod cache;
 mod committing;
 pub mod context;
+mod der;
 pub mod digest;
 pub mod envelope;
 mod error;
+mod family;
+mod ffi;
 pub mod kbkdf;
 pub mod keyring;
 pub mod material;
 pub mod memory;
+pub mod public;
 pub mod random;
 pub mod seal;
 mod secret;
+pub mod spec;
+pub mod wrap;
 
-pub use error::{CryptoError, OpenError};
+pub use error::{CryptoError, OpenError, OperationError};
 pub use secret::Key32;
 
 /// Whether two byte strings are equal, in a time that depends on their lengths only.

@@ -47,6 +47,16 @@ impl LockedBytes {
         Ok(Self { start, len, class })
     }
 
+    /// A copy of these bytes; whoever has the original erases it.
+    ///
+    /// # Errors
+    /// As [`zeroed`](Self::zeroed).
+    pub fn copy_of(bytes: &[u8]) -> Result<Self, CryptoError> {
+        let mut copy = Self::zeroed(bytes.len())?;
+        copy.expose_mut().copy_from_slice(bytes);
+        Ok(copy)
+    }
+
     /// The secret itself. Copies of it are the caller's to erase.
     pub fn expose(&self) -> &[u8] {
         // SAFETY: the slot has at least `len` initialised bytes and is this value's alone.

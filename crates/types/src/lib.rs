@@ -14,6 +14,9 @@ pub use ids::{
     AccessKeyId, AccountId, AliasName, ClusterId, InvalidIdentifier, KeyId, MaterialId, NodeId,
     Region, RequestId, lower_hex,
 };
-pub use names::{KeyManager, KeySpec, KeyState, KeyUsage, Origin};
+pub use names::{
+    EncapsulationAlgorithm, EncryptionAlgorithm, KeyAgreementAlgorithm, KeyManager, KeySpec,
+    KeyState, KeyUsage, MacAlgorithm, MessageType, Origin, SigningAlgorithm,
+};
 pub use principal::Principal;
 pub use time::UnixMillis;

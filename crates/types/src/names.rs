@@ -161,18 +161,117 @@ names!(
     }
 );
 
+names!(
+    /// How data is encrypted (AWS KMS `EncryptionAlgorithmSpec`).
+    EncryptionAlgorithm, "encryption algorithm" {
+        /// AES-256-GCM under a key derived for the message.
+        SymmetricDefault = 1, "SYMMETRIC_DEFAULT";
+        /// RSAES-OAEP with SHA-1 and MGF1 with SHA-1 (RFC 8017).
+        RsaesOaepSha1 = 2, "RSAES_OAEP_SHA_1";
+        /// RSAES-OAEP with SHA-256 and MGF1 with SHA-256 (RFC 8017).
+        RsaesOaepSha256 = 3, "RSAES_OAEP_SHA_256";
+        /// SM2 encryption; known by name, always refused.
+        Sm2Pke = 4, "SM2PKE";
+    }
+);
+
+names!(
+    /// How messages are signed (AWS KMS `SigningAlgorithmSpec`).
+    SigningAlgorithm, "signing algorithm" {
+        /// RSASSA-PSS with SHA-256 and a salt of 32 bytes (RFC 8017).
+        RsassaPssSha256 = 1, "RSASSA_PSS_SHA_256";
+        /// RSASSA-PSS with SHA-384 and a salt of 48 bytes (RFC 8017).
+        RsassaPssSha384 = 2, "RSASSA_PSS_SHA_384";
+        /// RSASSA-PSS with SHA-512 and a salt of 64 bytes (RFC 8017).
+        RsassaPssSha512 = 3, "RSASSA_PSS_SHA_512";
+        /// RSASSA-PKCS1-v1_5 with SHA-256 (RFC 8017).
+        RsassaPkcs1V15Sha256 = 4, "RSASSA_PKCS1_V1_5_SHA_256";
+        /// RSASSA-PKCS1-v1_5 with SHA-384 (RFC 8017).
+        RsassaPkcs1V15Sha384 = 5, "RSASSA_PKCS1_V1_5_SHA_384";
+        /// RSASSA-PKCS1-v1_5 with SHA-512 (RFC 8017).
+        RsassaPkcs1V15Sha512 = 6, "RSASSA_PKCS1_V1_5_SHA_512";
+        /// ECDSA with SHA-256 (FIPS 186-5).
+        EcdsaSha256 = 7, "ECDSA_SHA_256";
+        /// ECDSA with SHA-384 (FIPS 186-5).
+        EcdsaSha384 = 8, "ECDSA_SHA_384";
+        /// ECDSA with SHA-512 (FIPS 186-5).
+        EcdsaSha512 = 9, "ECDSA_SHA_512";
+        /// SM2 signatures; known by name, always refused.
+        Sm2Dsa = 10, "SM2DSA";
+        /// ML-DSA without a context (FIPS 204).
+        MlDsaShake256 = 11, "ML_DSA_SHAKE_256";
+        /// Ed25519 (RFC 8032).
+        Ed25519Sha512 = 12, "ED25519_SHA_512";
+        /// Ed25519ph without a context (RFC 8032).
+        Ed25519PhSha512 = 13, "ED25519_PH_SHA_512";
+    }
+);
+
+names!(
+    /// How messages are authenticated (AWS KMS `MacAlgorithmSpec`).
+    MacAlgorithm, "MAC algorithm" {
+        /// HMAC with SHA-224 (FIPS 198-1).
+        HmacSha224 = 1, "HMAC_SHA_224";
+        /// HMAC with SHA-256 (FIPS 198-1).
+        HmacSha256 = 2, "HMAC_SHA_256";
+        /// HMAC with SHA-384 (FIPS 198-1).
+        HmacSha384 = 3, "HMAC_SHA_384";
+        /// HMAC with SHA-512 (FIPS 198-1).
+        HmacSha512 = 4, "HMAC_SHA_512";
+    }
+);
+
+names!(
+    /// How shared secrets are derived (AWS KMS `KeyAgreementAlgorithmSpec`).
+    KeyAgreementAlgorithm, "key agreement algorithm" {
+        /// Elliptic curve cofactor Diffie-Hellman (SP 800-56A).
+        Ecdh = 1, "ECDH";
+    }
+);
+
+names!(
+    /// How shared secrets are encapsulated (AWS KMS `EncapsulationAlgorithmSpec`).
+    EncapsulationAlgorithm, "encapsulation algorithm" {
+        /// ML-KEM (FIPS 203).
+        MlKem = 1, "ML_KEM";
+    }
+);
+
+names!(
+    /// What of a message is given to be signed (AWS KMS `MessageType`).
+    MessageType, "message type" {
+        /// The message.
+        Raw = 1, "RAW";
+        /// Its digest.
+        Digest = 2, "DIGEST";
+        /// ML-DSA's message representative mu (FIPS 204, algorithm 7, line 6).
+        ExternalMu = 3, "EXTERNAL_MU";
+    }
+);
+
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
+
+    /// Whether texts and codes of one table are unique and can be read back.
+    macro_rules! check {
+        ($($name:ident)+) => {$(
+            let codes: BTreeSet<_> = $name::ALL.iter().map(|member| member.code()).collect();
+            assert_eq!(codes.len(), $name::ALL.len());
+            for &member in $name::ALL {
+                assert_eq!(member.as_str().parse::<$name>().unwrap(), member);
+                assert_eq!($name::from_code(member.code()), Some(member));
+            }
+            assert_eq!($name::from_code(0), None);
+        )+};
+    }
 
     #[test]
     fn texts_and_codes_are_unique_and_round_trip() {
-        for &spec in KeySpec::ALL {
-            assert_eq!(spec.as_str().parse::<KeySpec>().unwrap(), spec);
-            assert_eq!(KeySpec::from_code(spec.code()), Some(spec));
-        }
-        let codes: std::collections::BTreeSet<_> = KeySpec::ALL.iter().map(|s| s.code()).collect();
-        assert_eq!(codes.len(), KeySpec::ALL.len());
+        check!(KeySpec KeyUsage Origin KeyManager KeyState EncryptionAlgorithm SigningAlgorithm);
+        check!(MacAlgorithm KeyAgreementAlgorithm EncapsulationAlgorithm MessageType);
         assert!("symmetric_default".parse::<KeySpec>().is_err());
     }
 }

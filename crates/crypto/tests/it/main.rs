@@ -3,7 +3,9 @@
 
 mod blob;
 mod envelope;
+mod interop;
 mod keyring;
+mod material;
 mod reference;
 mod seal;
 mod vectors;

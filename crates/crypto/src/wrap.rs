@@ -1,0 +1,28 @@
+//! Unwrapping of keys that somebody else wrapped, for the import of key material.
+
+use aws_lc_rs::key_wrap::{AES_256, AesKek, KeyWrapPadded as _};
+use zeroize::Zeroizing;
+
+use crate::OpenError;
+
+/// The longest wrapped key: AWS's limit for `EncryptedKeyMaterial`.
+const MAX_WRAPPED: usize = 6144;
+
+/// Unwraps a key that was wrapped with AES-256-KWP (RFC 5649), as in `RSA_AES_KEY_WRAP_SHA_256`.
+///
+/// # Errors
+/// [`OpenError`], whatever is wrong.
+pub fn unwrap_padded(
+    wrapping_key: &[u8; 32],
+    wrapped: &[u8],
+) -> Result<Zeroizing<Vec<u8>>, OpenError> {
+    // The shortest is 16 bytes, which hold a key of 1 to 8.
+    if wrapped.len() < 16 || wrapped.len() > MAX_WRAPPED || !wrapped.len().is_multiple_of(8) {
+        return Err(OpenError);
+    }
+    let kek = AesKek::new(&AES_256, wrapping_key).map_err(|_| OpenError)?;
+    let mut key = Zeroizing::new(vec![0; wrapped.len()]);
+    let len = kek.unwrap_with_padding(wrapped, &mut key).map_err(|_| OpenError)?.len();
+    key.truncate(len);
+    Ok(key)
+}
