@@ -119,6 +119,38 @@ pub fn algorithm_incompatible(algorithm: impl Display, spec: impl Display) -> Er
     Error::new(ErrorCode::InvalidKeyUsageException, text)
 }
 
+/// Not the whole message, nor what of it the algorithm takes.
+pub fn message_type_not_taken(algorithm: impl Display, message_type: impl Display) -> Error {
+    let text = format!("Algorithm {algorithm} does not take messages of type {message_type}.");
+    Error::new(ErrorCode::ValidationException, text)
+}
+
+/// A digest of another length than the algorithm's.
+pub fn digest_length(algorithm: impl Display) -> Error {
+    let text = format!("Digest is invalid length for algorithm {algorithm}.");
+    Error::new(ErrorCode::ValidationException, text)
+}
+
+/// More than an algorithm encrypts at once; `max` is in bytes.
+pub fn plaintext_too_long(algorithm: impl Display, spec: impl Display, max: usize) -> Error {
+    let text = format!(
+        "Algorithm {algorithm} and key spec {spec} cannot encrypt data larger than {max} bytes."
+    );
+    Error::new(ErrorCode::ValidationException, text)
+}
+
+/// An encryption context with an algorithm that has no place for it.
+pub fn context_not_taken(algorithm: impl Display) -> Error {
+    let text = format!("Algorithm {algorithm} does not take an encryption context.");
+    Error::new(ErrorCode::ValidationException, text)
+}
+
+/// A key spec that AWS has and this service has not.
+pub fn unsupported_spec(spec: impl Display) -> Error {
+    let text = format!("The key spec {spec} is not supported.");
+    Error::new(ErrorCode::UnsupportedOperationException, text)
+}
+
 /// A key whose material comes from elsewhere than the operation needs.
 pub fn origin_not_valid(arn: impl Display, origin: impl Display) -> Error {
     let text = format!("{arn} origin is {origin} which is not valid for this operation.");

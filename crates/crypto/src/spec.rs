@@ -22,6 +22,9 @@ pub struct Spec {
     pub public_key: bool,
     /// Whether `GenerateDataKeyPair` makes pairs of this spec.
     pub data_key_pair: bool,
+    /// Whether making and using private keys takes milliseconds or more, too long for a thread on
+    /// which others wait.
+    pub slow: bool,
 }
 
 /// One usage of a key, with its algorithms in the order in which AWS lists them.
@@ -252,6 +255,7 @@ static SYMMETRIC_DEFAULT: Spec = Spec {
     }])],
     public_key: false,
     data_key_pair: false,
+    slow: false,
 };
 
 const RAW: Message = Message { message_type: MessageType::Raw, length: None };
@@ -285,6 +289,7 @@ macro_rules! rsa {
             ],
             public_key: true,
             data_key_pair: true,
+            slow: true,
         }
     };
 }
@@ -321,6 +326,7 @@ macro_rules! nist_curve {
             ],
             public_key: true,
             data_key_pair: true,
+            slow: false,
         }
     };
 }
@@ -334,6 +340,7 @@ static ECC_SECG_P256K1: Spec = Spec {
     uses: &[Use::SignVerify(&[signing(SigningAlgorithm::EcdsaSha256, SHA_256, 72)])],
     public_key: true,
     data_key_pair: true,
+    slow: false,
 };
 
 static ECC_NIST_EDWARDS25519: Spec = Spec {
@@ -344,6 +351,7 @@ static ECC_NIST_EDWARDS25519: Spec = Spec {
     ])],
     public_key: true,
     data_key_pair: true,
+    slow: false,
 };
 
 /// The line of an HMAC spec; key and MAC are as long as the hash.
@@ -358,6 +366,7 @@ macro_rules! hmac {
             }])],
             public_key: false,
             data_key_pair: false,
+            slow: false,
         }
     };
 }
@@ -381,6 +390,7 @@ macro_rules! ml_dsa {
             )])],
             public_key: true,
             data_key_pair: false,
+            slow: false,
         }
     };
 }
@@ -401,6 +411,7 @@ macro_rules! ml_kem {
             }])],
             public_key: true,
             data_key_pair: true,
+            slow: false,
         }
     };
 }
@@ -410,8 +421,13 @@ static ML_KEM_768: Spec = ml_kem!(MlKem768, 1088);
 static ML_KEM_1024: Spec = ml_kem!(MlKem1024, 1568);
 
 /// AWS has SM2 in the China Regions only, and the cryptographic library is built without it.
-static SM2: Spec =
-    Spec { key_spec: KeySpec::Sm2, uses: &[], public_key: false, data_key_pair: false };
+static SM2: Spec = Spec {
+    key_spec: KeySpec::Sm2,
+    uses: &[],
+    public_key: false,
+    data_key_pair: false,
+    slow: false,
+};
 
 #[cfg(test)]
 mod tests {

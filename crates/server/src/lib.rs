@@ -24,6 +24,7 @@ mod readiness;
 mod region;
 mod resolve;
 pub mod sigv4;
+mod slow_work;
 mod throttle;
 pub mod tls;
 

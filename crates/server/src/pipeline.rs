@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! barrier → View ─ authenticate ─ decode, validate ─ resolve ─ throttle ─ authorise
-//!   ─ semantic checks ─ key state and usage ─ dry run? ─ execute ─ audit ─ encode
+//!   ─ semantic checks ─ key state, usage, algorithm ─ dry run? ─ execute ─ audit ─ encode
 //! ```
 //!
 //! An attempt pins one View and uses no other. A mutation that the state calls stale goes back to
@@ -233,6 +233,7 @@ async fn attempt<O: Operation>(
     };
     O::check(&call, &input)?;
     check_keys::<O>(&call)?;
+    O::suits(&call, &input)?;
     if O::dry_run(&input) {
         return Err(messages::dry_run().into());
     }

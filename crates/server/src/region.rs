@@ -8,7 +8,7 @@ use keystead_api::{Error, ErrorCode, messages};
 use keystead_crypto::cache::MaterialCache;
 use keystead_crypto::keyring::{Keyring, Purpose};
 use keystead_crypto::material::{KeyMaterial, MaterialBinding};
-use keystead_crypto::random;
+use keystead_crypto::{random, spec};
 use keystead_raft::{Node, ProposeError, Standing, Unavailable};
 use keystead_state::proto::{self, command};
 use keystead_state::{CLUSTER_VERSION, Command, Credential, Key, Material, Outcome, View};
@@ -22,6 +22,7 @@ use crate::boot::BootError;
 use crate::clock;
 use crate::cluster::Authority;
 use crate::sigv4::SigningKey;
+use crate::slow_work::SlowWork;
 use crate::throttle::Throttle;
 
 /// Unwrapped materials kept at most.
@@ -45,6 +46,10 @@ pub struct RegionServer {
     signing_keys: Cache<SigningKeyId, Arc<SigningKey>>,
     learner: bool,
     pub(crate) throttle: Throttle,
+    /// Where keys are generated that take long to find.
+    pub(crate) generation: SlowWork,
+    /// Where private keys are used that take long to use.
+    pub(crate) private_keys: SlowWork,
 }
 
 /// What a signing key depends on. The version changes with the secret.
@@ -95,6 +100,8 @@ impl RegionServer {
             materials: MaterialCache::new(CACHED_MATERIALS),
             signing_keys: Cache::new(CACHED_SIGNING_KEYS),
             throttle: Throttle::new(),
+            generation: SlowWork::in_background(),
+            private_keys: SlowWork::on_all_cores(),
         }
     }
 
@@ -194,7 +201,7 @@ impl RegionServer {
     }
 
     /// New material for a key, wrapped under the current domain key.
-    pub(crate) fn new_material(
+    pub(crate) async fn new_material(
         &self,
         view: &View,
         account: AccountId,
@@ -202,7 +209,10 @@ impl RegionServer {
         spec: KeySpec,
         usage: KeyUsage,
     ) -> Result<proto::MaterialRecord, Error> {
-        let material = KeyMaterial::generate(spec).map_err(|_| messages::internal())?;
+        let generate = move || KeyMaterial::generate(spec);
+        let material =
+            if spec::of(spec).slow { self.generation.run(generate).await? } else { generate() };
+        let material = material.map_err(|_| messages::internal())?;
         self.wrap_material(view, account, id, spec, usage, &material)
     }
 

@@ -1,9 +1,11 @@
 //! CreateKey: a new key, usable as soon as this returns.
 
 use keystead_api::{Error, ErrorCode, kms, messages};
+use keystead_crypto::spec;
 use keystead_state::proto::{self, outcome};
 use keystead_types::{KeyArn, KeyId, KeySpec, KeyUsage, Origin};
 
+use super::private_key::named;
 use super::{Operation, metadata, refuse_members, tags};
 use crate::audit::Parameters;
 use crate::pipeline::{Call, Failure};
@@ -40,10 +42,7 @@ impl Operation for CreateKey {
     }
 
     fn check(call: &Call<'_>, input: &Self::Input) -> Result<(), Error> {
-        let (spec, usage) = spec_and_usage(input)?;
-        if usage != KeyUsage::EncryptDecrypt {
-            return Err(messages::usage_incompatible(usage.as_str(), spec.as_str()));
-        }
+        spec_and_usage(input)?;
         policy(call, input)?;
         tags::to_map(&input.tags).map(|_| ())
     }
@@ -51,7 +50,8 @@ impl Operation for CreateKey {
     async fn execute(call: &Call<'_>, input: &Self::Input) -> Result<Self::Output, Failure> {
         let (spec, usage) = spec_and_usage(input)?;
         let id = KeyId::from_random(call.region.entropy()?, false);
-        let material = call.region.new_material(&call.view, call.account(), id, spec, usage)?;
+        let material =
+            call.region.new_material(&call.view, call.account(), id, spec, usage).await?;
         let command = proto::CreateKey {
             key: propose::id_ref(id),
             account: call.account().number(),
@@ -116,15 +116,19 @@ fn spec_and_usage(input: &kms::CreateKeyRequest) -> Result<(KeySpec, KeyUsage), 
         (None, Some(_)) => input.customer_master_key_spec().as_text(),
         (None, None) => KeySpec::SymmetricDefault.as_str(),
     };
-    let spec: KeySpec = spec.parse().map_err(|_| messages::unsupported_member("KeySpec"))?;
-    if spec != KeySpec::SymmetricDefault {
-        return Err(messages::unsupported_member("KeySpec"));
+    let spec: KeySpec = named(spec)?;
+    if !spec::of(spec).supported() {
+        return Err(messages::unsupported_spec(spec));
     }
     let usage = match input.key_usage {
-        Some(_) => input.key_usage().as_text().parse().map_err(|_| messages::internal())?,
-        None => KeyUsage::EncryptDecrypt,
+        Some(_) => named(input.key_usage().as_text())?,
+        None if spec == KeySpec::SymmetricDefault => KeyUsage::EncryptDecrypt,
+        None => return Err(messages::usage_required()),
     };
-    Ok((spec, usage))
+    match spec::of(spec).usage(usage) {
+        Some(_) => Ok((spec, usage)),
+        None => Err(messages::usage_incompatible(usage, spec)),
+    }
 }
 
 /// The key policy: the default one, or a document that says the same.

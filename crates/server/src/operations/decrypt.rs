@@ -1,9 +1,9 @@
 //! Decrypt: opens what Encrypt, ReEncrypt and the data key operations made.
 
 use keystead_api::{Error, ErrorCode, kms, messages};
-use keystead_types::KeyUsage;
+use keystead_types::{EncryptionAlgorithm, KeyUsage};
 
-use super::{Operation, StateRule, refuse_members, symmetric};
+use super::{Operation, StateRule, cipher, refuse_members};
 use crate::audit::Parameters;
 use crate::pipeline::{Call, Failure};
 use crate::resolve::Target;
@@ -28,17 +28,24 @@ impl Operation for Decrypt {
 
     fn targets(input: &Self::Input) -> Result<Vec<Target<'_>>, Error> {
         let ignored = ignores_ciphertext(input)?;
-        let blob = (!ignored).then(|| input.ciphertext_blob());
-        Ok(vec![Target::ciphertext(blob, input.key_id.as_deref(), "KeyId", "kms:Decrypt")?])
+        let algorithm = cipher::algorithm(input.encryption_algorithm())?;
+        // Only a symmetric ciphertext tells which key made it.
+        let tells = !ignored && algorithm == EncryptionAlgorithm::SymmetricDefault;
+        let blob = tells.then(|| input.ciphertext_blob());
+        Ok(vec![Target::ciphertext(blob, input.key_id.as_deref(), "keyId", "kms:Decrypt")?])
     }
 
     fn check(call: &Call<'_>, input: &Self::Input) -> Result<(), Error> {
-        let key = call.key(0)?;
+        let (key, algorithm) = (call.key(0)?, cipher::algorithm(input.encryption_algorithm())?);
         if !ignores_ciphertext(input)? {
-            symmetric::check_made_by(call, key, input.ciphertext_blob())?;
+            cipher::check_made_by(call, key, algorithm, input.ciphertext_blob())?;
         }
-        symmetric::check_algorithm(input.encryption_algorithm(), key)?;
-        symmetric::context(&input.encryption_context).map(|_| ())
+        cipher::check_context(algorithm, &input.encryption_context)
+    }
+
+    fn suits(call: &Call<'_>, input: &Self::Input) -> Result<(), Error> {
+        let algorithm = cipher::algorithm(input.encryption_algorithm())?;
+        cipher::suits(call.key(0)?, algorithm).map(|_| ())
     }
 
     fn dry_run(input: &Self::Input) -> bool {
@@ -47,14 +54,16 @@ impl Operation for Decrypt {
 
     async fn execute(call: &Call<'_>, input: &Self::Input) -> Result<Self::Output, Failure> {
         let key = call.key(0)?;
-        let context = &input.encryption_context;
+        let (algorithm, context) =
+            (cipher::algorithm(input.encryption_algorithm())?, &input.encryption_context);
+        let blob = input.ciphertext_blob.clone().unwrap_or_default();
         let (plaintext, material_id) =
-            symmetric::decrypt(call, key, context, input.ciphertext_blob())?;
+            cipher::decrypt(call, key, algorithm, context, &blob).await?;
         Ok(kms::DecryptResponse {
             key_id: Some(call.key_arn(key).to_string()),
             plaintext: Some(bytes::Bytes::copy_from_slice(&plaintext)),
-            encryption_algorithm: Some(kms::EncryptionAlgorithmSpec::SymmetricDefault.into()),
-            key_material_id: Some(material_id),
+            encryption_algorithm: cipher::answered(algorithm),
+            key_material_id: material_id,
             ..Default::default()
         })
     }
@@ -63,7 +72,7 @@ impl Operation for Decrypt {
         Parameters::new()
             .text("keyId", &input.key_id)
             .map("encryptionContext", &input.encryption_context)
-            .name("encryptionAlgorithm", "SYMMETRIC_DEFAULT")
+            .name("encryptionAlgorithm", cipher::recorded(input.encryption_algorithm()))
             .flag("dryRun", input.dry_run)
     }
 }

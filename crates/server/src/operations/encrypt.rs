@@ -3,7 +3,7 @@
 use keystead_api::{Error, kms};
 use keystead_types::KeyUsage;
 
-use super::{Operation, StateRule, refuse_members, symmetric};
+use super::{Operation, StateRule, cipher, refuse_members};
 use crate::audit::Parameters;
 use crate::pipeline::{Call, Failure};
 use crate::resolve::Target;
@@ -27,9 +27,14 @@ impl Operation for Encrypt {
         Ok(vec![Target::any_name(input.key_id(), "kms:Encrypt")])
     }
 
-    fn check(call: &Call<'_>, input: &Self::Input) -> Result<(), Error> {
-        symmetric::check_algorithm(input.encryption_algorithm(), call.key(0)?)?;
-        symmetric::context(&input.encryption_context).map(|_| ())
+    fn check(_: &Call<'_>, input: &Self::Input) -> Result<(), Error> {
+        let algorithm = cipher::algorithm(input.encryption_algorithm())?;
+        cipher::check_context(algorithm, &input.encryption_context)
+    }
+
+    fn suits(call: &Call<'_>, input: &Self::Input) -> Result<(), Error> {
+        let algorithm = cipher::algorithm(input.encryption_algorithm())?;
+        cipher::takes(call.key(0)?, algorithm, input.plaintext())
     }
 
     fn dry_run(input: &Self::Input) -> bool {
@@ -38,11 +43,13 @@ impl Operation for Encrypt {
 
     async fn execute(call: &Call<'_>, input: &Self::Input) -> Result<Self::Output, Failure> {
         let key = call.key(0)?;
-        let sealed = symmetric::encrypt(call, key, &input.encryption_context, input.plaintext())?;
+        let (algorithm, context) =
+            (cipher::algorithm(input.encryption_algorithm())?, &input.encryption_context);
+        let (blob, _) = cipher::encrypt(call, key, algorithm, context, input.plaintext())?;
         Ok(kms::EncryptResponse {
-            ciphertext_blob: Some(sealed.blob),
+            ciphertext_blob: Some(blob),
             key_id: Some(call.key_arn(key).to_string()),
-            encryption_algorithm: Some(kms::EncryptionAlgorithmSpec::SymmetricDefault.into()),
+            encryption_algorithm: cipher::answered(algorithm),
         })
     }
 
@@ -50,7 +57,7 @@ impl Operation for Encrypt {
         Parameters::new()
             .text("keyId", &input.key_id)
             .map("encryptionContext", &input.encryption_context)
-            .name("encryptionAlgorithm", "SYMMETRIC_DEFAULT")
+            .name("encryptionAlgorithm", cipher::recorded(input.encryption_algorithm()))
             .flag("dryRun", input.dry_run)
     }
 }

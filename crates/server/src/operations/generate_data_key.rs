@@ -39,6 +39,10 @@ impl Operation for GenerateDataKey {
         data_key_length(input.key_spec(), input.number_of_bytes).map(|_| ())
     }
 
+    fn suits(call: &Call<'_>, _: &Self::Input) -> Result<(), Error> {
+        symmetric::suits(call.key(0)?)
+    }
+
     fn dry_run(input: &Self::Input) -> bool {
         input.dry_run()
     }

@@ -33,6 +33,10 @@ impl Operation for GenerateDataKeyWithoutPlaintext {
         data_key_length(input.key_spec(), input.number_of_bytes).map(|_| ())
     }
 
+    fn suits(call: &Call<'_>, _: &Self::Input) -> Result<(), Error> {
+        symmetric::suits(call.key(0)?)
+    }
+
     fn dry_run(input: &Self::Input) -> bool {
         input.dry_run()
     }

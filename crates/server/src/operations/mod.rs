@@ -13,17 +13,24 @@ use crate::resolve::Target;
 mod cancel_key_deletion;
 mod create_alias;
 mod create_key;
+mod decapsulate;
 mod decrypt;
 mod delete_alias;
+mod derive_shared_secret;
 mod describe_key;
 mod disable_key;
 mod enable_key;
+mod encapsulate;
 mod encrypt;
 mod generate_data_key;
+mod generate_data_key_pair;
+mod generate_data_key_pair_without_plaintext;
 mod generate_data_key_without_plaintext;
+mod generate_mac;
 mod generate_random;
 mod get_key_policy;
 mod get_key_rotation_status;
+mod get_public_key;
 mod list_aliases;
 mod list_grants;
 mod list_key_policies;
@@ -31,15 +38,21 @@ mod list_keys;
 mod list_resource_tags;
 mod re_encrypt;
 mod schedule_key_deletion;
+mod sign;
 mod tag_resource;
 mod untag_resource;
 mod update_alias;
 mod update_key_description;
+mod verify;
+mod verify_mac;
 
+mod cipher;
 pub(crate) mod key_state;
 mod metadata;
 mod paging;
+mod private_key;
 mod registry;
+mod signing;
 mod symmetric;
 mod tags;
 
@@ -76,6 +89,11 @@ pub(crate) trait Operation: Send + Sync + Sized + 'static {
 
     /// Semantic checks: after authorisation, before the state of the keys is looked at.
     fn check(_call: &Call<'_>, _input: &Self::Input) -> Result<(), Error> {
+        Ok(())
+    }
+
+    /// Whether its keys can do it, in the way that is asked for: after their state and usage.
+    fn suits(_call: &Call<'_>, _input: &Self::Input) -> Result<(), Error> {
         Ok(())
     }
 

@@ -1,10 +1,10 @@
 //! ReEncrypt: from one key or context to another, without the plaintext leaving the service.
 
 use keystead_api::{Error, kms};
-use keystead_types::KeyUsage;
+use keystead_types::{EncryptionAlgorithm, KeyUsage};
 
 use super::decrypt::dry_run_without_ciphertext;
-use super::{Operation, StateRule, refuse_members, symmetric};
+use super::{Operation, StateRule, cipher, refuse_members};
 use crate::audit::Parameters;
 use crate::pipeline::{Call, Failure};
 use crate::resolve::Target;
@@ -26,23 +26,29 @@ impl Operation for ReEncrypt {
 
     fn targets(input: &Self::Input) -> Result<Vec<Target<'_>>, Error> {
         let ignored = ignores_ciphertext(input)?;
-        let blob = (!ignored).then(|| input.ciphertext_blob());
+        let algorithm = cipher::algorithm(input.source_encryption_algorithm())?;
+        let tells = !ignored && algorithm == EncryptionAlgorithm::SymmetricDefault;
+        let blob = tells.then(|| input.ciphertext_blob());
         let source = input.source_key_id.as_deref();
         Ok(vec![
-            Target::ciphertext(blob, source, "SourceKeyId", "kms:ReEncryptFrom")?,
+            Target::ciphertext(blob, source, "sourceKeyId", "kms:ReEncryptFrom")?,
             Target::any_name(input.destination_key_id(), "kms:ReEncryptTo"),
         ])
     }
 
     fn check(call: &Call<'_>, input: &Self::Input) -> Result<(), Error> {
-        let (source, destination) = (call.key(0)?, call.key(1)?);
+        let (from, to) = algorithms(input)?;
         if !ignores_ciphertext(input)? {
-            symmetric::check_made_by(call, source, input.ciphertext_blob())?;
+            cipher::check_made_by(call, call.key(0)?, from, input.ciphertext_blob())?;
         }
-        symmetric::check_algorithm(input.source_encryption_algorithm(), source)?;
-        symmetric::check_algorithm(input.destination_encryption_algorithm(), destination)?;
-        symmetric::context(&input.source_encryption_context)?;
-        symmetric::context(&input.destination_encryption_context).map(|_| ())
+        cipher::check_context(from, &input.source_encryption_context)?;
+        cipher::check_context(to, &input.destination_encryption_context)
+    }
+
+    fn suits(call: &Call<'_>, input: &Self::Input) -> Result<(), Error> {
+        let (from, to) = algorithms(input)?;
+        cipher::suits(call.key(0)?, from)?;
+        cipher::suits(call.key(1)?, to).map(|_| ())
     }
 
     fn dry_run(input: &Self::Input) -> bool {
@@ -51,36 +57,48 @@ impl Operation for ReEncrypt {
 
     async fn execute(call: &Call<'_>, input: &Self::Input) -> Result<Self::Output, Failure> {
         let (source, destination) = (call.key(0)?, call.key(1)?);
-        let (plaintext, source_material) = symmetric::decrypt(
-            call,
-            source,
-            &input.source_encryption_context,
-            input.ciphertext_blob(),
-        )?;
+        let (from, to) = algorithms(input)?;
+        let ciphertext = input.ciphertext_blob.clone().unwrap_or_default();
+        let context = &input.source_encryption_context;
+        let (plaintext, source_material) =
+            cipher::decrypt(call, source, from, context, &ciphertext).await?;
         let context = &input.destination_encryption_context;
-        let sealed = symmetric::encrypt(call, destination, context, &plaintext)?;
-        let algorithm = Some(kms::EncryptionAlgorithmSpec::SymmetricDefault.into());
+        let (blob, material) = cipher::encrypt(call, destination, to, context, &plaintext)?;
         Ok(kms::ReEncryptResponse {
-            ciphertext_blob: Some(sealed.blob),
+            ciphertext_blob: Some(blob),
             source_key_id: Some(call.key_arn(source).to_string()),
             key_id: Some(call.key_arn(destination).to_string()),
-            source_encryption_algorithm: algorithm,
-            destination_encryption_algorithm: algorithm,
-            source_key_material_id: Some(source_material),
-            destination_key_material_id: Some(sealed.material_id),
+            source_encryption_algorithm: cipher::answered(from),
+            destination_encryption_algorithm: cipher::answered(to),
+            source_key_material_id: source_material,
+            destination_key_material_id: material,
         })
     }
 
     fn record(input: &Self::Input) -> Parameters {
         Parameters::new()
-            .name("sourceEncryptionAlgorithm", "SYMMETRIC_DEFAULT")
-            .name("destinationEncryptionAlgorithm", "SYMMETRIC_DEFAULT")
+            .name(
+                "sourceEncryptionAlgorithm",
+                cipher::recorded(input.source_encryption_algorithm()),
+            )
+            .name(
+                "destinationEncryptionAlgorithm",
+                cipher::recorded(input.destination_encryption_algorithm()),
+            )
             .map("sourceEncryptionContext", &input.source_encryption_context)
             .map("destinationEncryptionContext", &input.destination_encryption_context)
             .text("sourceKeyId", &input.source_key_id)
             .text("destinationKeyId", &input.destination_key_id)
             .flag("dryRun", input.dry_run)
     }
+}
+
+/// The algorithm of the source and that of the destination.
+fn algorithms(
+    input: &kms::ReEncryptRequest,
+) -> Result<(EncryptionAlgorithm, EncryptionAlgorithm), Error> {
+    let from = cipher::algorithm(input.source_encryption_algorithm())?;
+    Ok((from, cipher::algorithm(input.destination_encryption_algorithm())?))
 }
 
 /// Whether the ciphertext is left out of account, as only a dry run may ask for.

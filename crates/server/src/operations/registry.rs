@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use keystead_api::Error;
 
+use super::generate_data_key_pair_without_plaintext::GenerateDataKeyPairWithoutPlaintext;
 use super::*;
 use crate::pipeline::{self, Handling};
 
@@ -26,17 +27,24 @@ impl Registry {
         registry.add::<cancel_key_deletion::CancelKeyDeletion>();
         registry.add::<create_alias::CreateAlias>();
         registry.add::<create_key::CreateKey>();
+        registry.add::<decapsulate::Decapsulate>();
         registry.add::<decrypt::Decrypt>();
         registry.add::<delete_alias::DeleteAlias>();
+        registry.add::<derive_shared_secret::DeriveSharedSecret>();
         registry.add::<describe_key::DescribeKey>();
         registry.add::<disable_key::DisableKey>();
         registry.add::<enable_key::EnableKey>();
+        registry.add::<encapsulate::Encapsulate>();
         registry.add::<encrypt::Encrypt>();
         registry.add::<generate_data_key::GenerateDataKey>();
+        registry.add::<generate_data_key_pair::GenerateDataKeyPair>();
+        registry.add::<GenerateDataKeyPairWithoutPlaintext>();
         registry.add::<generate_data_key_without_plaintext::GenerateDataKeyWithoutPlaintext>();
+        registry.add::<generate_mac::GenerateMac>();
         registry.add::<generate_random::GenerateRandom>();
         registry.add::<get_key_policy::GetKeyPolicy>();
         registry.add::<get_key_rotation_status::GetKeyRotationStatus>();
+        registry.add::<get_public_key::GetPublicKey>();
         registry.add::<list_aliases::ListAliases>();
         registry.add::<list_grants::ListGrants>();
         registry.add::<list_key_policies::ListKeyPolicies>();
@@ -44,10 +52,13 @@ impl Registry {
         registry.add::<list_resource_tags::ListResourceTags>();
         registry.add::<re_encrypt::ReEncrypt>();
         registry.add::<schedule_key_deletion::ScheduleKeyDeletion>();
+        registry.add::<sign::Sign>();
         registry.add::<tag_resource::TagResource>();
         registry.add::<untag_resource::UntagResource>();
         registry.add::<update_alias::UpdateAlias>();
         registry.add::<update_key_description::UpdateKeyDescription>();
+        registry.add::<verify::Verify>();
+        registry.add::<verify_mac::VerifyMac>();
         registry
     }
 

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use keystead_api::{Error, ErrorCode, kms, messages};
+use keystead_api::{Error, ErrorCode, messages};
 use keystead_crypto::blob::{self, ParsedBlob};
 use keystead_crypto::context::CanonicalContext;
 use keystead_state::Key;
+use keystead_types::EncryptionAlgorithm;
 use zeroize::Zeroizing;
 
 use crate::pipeline::Call;
@@ -57,22 +58,7 @@ pub(super) fn decrypt(
     Ok((plaintext, record.id.to_string()))
 }
 
-/// Refuses a ciphertext that another key made than the one the request names.
-pub(super) fn check_made_by(call: &Call<'_>, key: &Key, ciphertext: &[u8]) -> Result<(), Error> {
-    let parsed = ParsedBlob::parse(ciphertext)
-        .map_err(|_| Error::bare(ErrorCode::InvalidCiphertextException))?;
-    if parsed.key_id() == key.id { Ok(()) } else { Err(messages::incorrect_key()) }
-        .inspect_err(|_| tracing::debug!(request = %call.request_id(), "ciphertext of another key"))
-}
-
-/// Refuses an algorithm that is not for symmetric keys.
-pub(super) fn check_algorithm(
-    algorithm: kms::EncryptionAlgorithmSpec,
-    key: &Key,
-) -> Result<(), Error> {
-    use kms::EncryptionAlgorithmSpec as Algorithm;
-    match algorithm {
-        Algorithm::Unspecified | Algorithm::SymmetricDefault => Ok(()),
-        other => Err(messages::algorithm_incompatible(other.as_text(), key.spec.as_str())),
-    }
+/// Refuses a key that is not symmetric.
+pub(super) fn suits(key: &Key) -> Result<(), Error> {
+    super::cipher::suits(key, EncryptionAlgorithm::SymmetricDefault).map(|_| ())
 }
