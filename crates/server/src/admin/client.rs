@@ -17,6 +17,7 @@ use tokio_rustls::client::TlsStream;
 use tonic::transport::{Channel, Endpoint};
 use tower::service_fn;
 
+use super::noted::{Note, Noted};
 use super::proto;
 use crate::client_certificate::read_roots;
 use crate::tls::{self, TlsError};
@@ -145,11 +146,12 @@ impl AdminClient {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let mut stream = Some(stream);
+        let note = Note::default();
+        let mut stream = Some(Noted { stream, note: note.clone() });
         let connector = service_fn(move |_| {
             // One connection is all there is: a node that went away is not the same node again.
-            let stream = stream.take().map(TokioIo::new);
-            async move { stream.ok_or_else(|| io::Error::from(io::ErrorKind::NotConnected)) }
+            let stream = stream.take().map(TokioIo::new).ok_or_else(|| note.error());
+            async move { stream }
         });
         // The address is for the `:authority` header alone.
         let endpoint = Endpoint::from_static("http://admin").timeout(TIMEOUT);

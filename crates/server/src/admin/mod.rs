@@ -8,6 +8,7 @@
 mod certificate;
 mod client;
 mod listener;
+mod noted;
 mod service;
 
 use std::fmt;
