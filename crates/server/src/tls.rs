@@ -347,7 +347,7 @@ mod tests {
     async fn connect(
         identity: &TlsIdentity,
         trusted: &Pair,
-        versions: &[&'static rustls::SupportedProtocolVersion],
+        versions: &[&'static SupportedProtocolVersion],
     ) -> io::Result<(Option<ProtocolVersion>, Option<NamedGroup>, Option<Vec<u8>>)> {
         let mut roots = RootCertStore::empty();
         roots.add(trusted.cert.clone()).unwrap();

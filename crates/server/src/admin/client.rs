@@ -130,7 +130,7 @@ impl AdminClient {
             io::ErrorKind::PermissionDenied => AdminClientError::NotPermitted(path.to_owned()),
             _ => AdminClientError::NoNode { path: path.to_owned(), cause },
         })?;
-        Self::over(stream, path.display().to_string()).await
+        Self::over(stream, path.display().to_string(), "it may be stopping").await
     }
 
     /// Connects to a node on another machine.
@@ -139,15 +139,16 @@ impl AdminClient {
     /// See [`AdminClientError`]. That the node does not let the operator in may only show when
     /// something is called.
     pub async fn connect_to(node: &RemoteNode) -> Result<Self, AdminClientError> {
-        Self::over(node.connect().await?, node.address.clone()).await
+        let hint = "it may not accept this certificate: see admin.client_ca of its configuration";
+        Self::over(node.connect().await?, node.address.clone(), hint).await
     }
 
-    async fn over<S>(stream: S, at: String) -> Result<Self, AdminClientError>
+    async fn over<S>(stream: S, at: String, hint: &'static str) -> Result<Self, AdminClientError>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let note = Note::default();
-        let mut stream = Some(Noted { stream, note: note.clone() });
+        let mut stream = Some(Noted::new(stream, note.clone(), hint));
         let connector = service_fn(move |_| {
             // One connection is all there is: a node that went away is not the same node again.
             let stream = stream.take().map(TokioIo::new).ok_or_else(|| note.error());
