@@ -17,7 +17,7 @@ use tokio_rustls::client::TlsStream;
 use tonic::transport::{Channel, Endpoint};
 use tower::service_fn;
 
-use super::noted::{Note, Noted};
+use super::heard::Heard;
 use super::proto;
 use crate::client_certificate::read_roots;
 use crate::tls::{self, TlsError};
@@ -59,6 +59,17 @@ pub enum AdminClientError {
         /// The address.
         address: String,
         /// Why.
+        cause: io::Error,
+    },
+    /// It said nothing, as it does where it does not accept the operator's certificate.
+    #[error(
+        "the node at {address} closed the connection ({cause}); it may not accept this \
+         certificate: see admin.client_ca of its configuration"
+    )]
+    NotLetIn {
+        /// The address.
+        address: String,
+        /// How it was closed.
         cause: io::Error,
     },
     /// The connection broke before the answer came.
@@ -130,29 +141,35 @@ impl AdminClient {
             io::ErrorKind::PermissionDenied => AdminClientError::NotPermitted(path.to_owned()),
             _ => AdminClientError::NoNode { path: path.to_owned(), cause },
         })?;
-        Self::over(stream, path.display().to_string(), "it may be stopping").await
+        Self::over(stream, path.display().to_string()).await
     }
 
     /// Connects to a node on another machine.
     ///
     /// # Errors
-    /// See [`AdminClientError`]. That the node does not let the operator in may only show when
-    /// something is called.
+    /// See [`AdminClientError`].
     pub async fn connect_to(node: &RemoteNode) -> Result<Self, AdminClientError> {
-        let hint = "it may not accept this certificate: see admin.client_ca of its configuration";
-        Self::over(node.connect().await?, node.address.clone(), hint).await
+        let (stream, first) = Heard::new(node.connect().await?);
+        let client = Self::over(stream, node.address.clone()).await?;
+        let heard = match tokio::time::timeout(TIMEOUT, first).await {
+            Ok(Ok(heard)) => heard,
+            Ok(Err(_)) => Err(io::ErrorKind::ConnectionReset.into()),
+            Err(_) => Err(io::ErrorKind::TimedOut.into()),
+        };
+        let address = || node.address.clone();
+        heard.map_err(|cause| AdminClientError::NotLetIn { address: address(), cause })?;
+        Ok(client)
     }
 
-    async fn over<S>(stream: S, at: String, hint: &'static str) -> Result<Self, AdminClientError>
+    async fn over<S>(stream: S, at: String) -> Result<Self, AdminClientError>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let note = Note::default();
-        let mut stream = Some(Noted::new(stream, note.clone(), hint));
+        let mut stream = Some(stream);
         let connector = service_fn(move |_| {
             // One connection is all there is: a node that went away is not the same node again.
-            let stream = stream.take().map(TokioIo::new).ok_or_else(|| note.error());
-            async move { stream }
+            let stream = stream.take().map(TokioIo::new);
+            async move { stream.ok_or_else(|| io::Error::from(io::ErrorKind::NotConnected)) }
         });
         // The address is for the `:authority` header alone.
         let endpoint = Endpoint::from_static("http://admin").timeout(TIMEOUT);

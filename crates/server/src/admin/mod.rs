@@ -7,8 +7,8 @@
 
 mod certificate;
 mod client;
+mod heard;
 mod listener;
-mod noted;
 mod service;
 
 use std::fmt;
