@@ -230,7 +230,8 @@ class TestCalls:
 
     def test_what_the_socket_tells(self, cluster, operator, done):
         node = cluster.nodes[0]
-        for *words, event in [("account", "list", "ListAccounts"), ("cluster", "status", "Members")]:
+        commands = {("account", "list"): "ListAccounts", ("cluster", "status"): "Members"}
+        for words, event in commands.items():
             told, record = done(node, operator, *words, "--output", "json")
             assert json.loads(told) == json.loads(node.done(*words, "--output", "json"))
             assert record["eventName"] == event
