@@ -40,15 +40,15 @@ class Authority:
     def pem(self):
         return self.certificate.public_bytes(Encoding.PEM)
 
-    def issue(self, *, dns=(), addresses=(), uris=(), begins=-DAY, ends=DAY):
-        """A certificate with these names, valid from and until so long after now."""
+    def issue(self, *, dns=(), addresses=(), uris=(), uses=USES, begins=-DAY, ends=DAY):
+        """A certificate with these names and uses, valid from and until so long after now."""
         key = ec.generate_private_key(ec.SECP256R1())
         names = [
             *map(x509.DNSName, dns),
             *(x509.IPAddress(ipaddress.ip_address(address)) for address in addresses),
             *map(x509.UniformResourceIdentifier, uris),
         ]
-        extensions = [x509.SubjectAlternativeName(names), x509.ExtendedKeyUsage(USES)]
+        extensions = [x509.SubjectAlternativeName(names), x509.ExtendedKeyUsage(uses)]
         signed = _sign(self, x509.Name([]), key, extensions, begins, ends)
         private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
         return Issued(signed.public_bytes(Encoding.PEM), private)

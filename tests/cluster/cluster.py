@@ -22,6 +22,8 @@ ABSENT_ACCOUNT = "999999999999"
 SPOKEN_FOR = (*ACCOUNTS, ABSENT_ACCOUNT)
 # Below the ports that connections get.
 FIRST_PORTS = range(20000, 32000, 10)
+# The listeners that have their addresses in one section.
+LISTEN = ("clients", "peers", "operations")
 PROBE_SECONDS = 5
 SETTLE_SECONDS = 60
 GONE = (urllib3.exceptions.HTTPError, OSError)
@@ -33,7 +35,7 @@ class Member(Server):
     def __init__(self, cluster, number, settings=None):
         self.cluster, self.number = cluster, number
         self.name = f"node-{number}"
-        self.ports = dict(zip(("clients", "peers", "operations"), free_ports(3), strict=True))
+        self.ports = dict(zip((*LISTEN, "operators"), free_ports(4), strict=True))
         self.operations = f"http://127.0.0.1:{self.ports['operations']}"
         self.own = settings or {}
         self.process = None
@@ -57,8 +59,9 @@ class Member(Server):
         return self.folder / "data"
 
     def configure(self):
-        listen = {name: f"127.0.0.1:{port}" for name, port in self.ports.items()}
+        listen = {name: f"127.0.0.1:{self.ports[name]}" for name in LISTEN}
         sections = self.cluster.sections | {"listen": listen}
+        sections["admin"] = sections["admin"] | {"listen": f"127.0.0.1:{self.ports['operators']}"}
         own = {"": {"name": self.name}} | self.cluster.settings
         for name, section in [*own.items(), *self.own.items()]:
             sections[name] = sections.get(name, {}) | section
@@ -196,9 +199,15 @@ class Cluster:
         self.client_authorities = {account: Authority(f"of {account}") for account in SPOKEN_FOR}
         for account, authority in self.client_authorities.items():
             self.client_file(account).write_bytes(authority.pem)
+        self.operators = Authority("operators")
+        self.operators_file.write_bytes(self.operators.pem)
 
     def client_file(self, account):
         return self.folder / f"callers-{account}.pem"
+
+    @property
+    def operators_file(self):
+        return self.folder / "operators.pem"
 
     @property
     def sections(self):
@@ -211,6 +220,7 @@ class Cluster:
             },
             "seal": {"path": str(self.folder / "seal.key")},
             "tls": {"certificate": certificate, "key": key},
+            "admin": {"client_ca": str(self.operators_file)},
             "client_ca": [
                 {"file": str(self.client_file(account)), "accounts": [account]}
                 for account in SPOKEN_FOR

@@ -93,11 +93,10 @@ def context(certificate=None, version=ssl.TLSVersion.TLSv1_3, side=ssl.PROTOCOL_
     return made
 
 
-def said(node, tls=None, name="localhost"):
-    """What a node's members' port says to somebody who speaks HTTP/2 over this TLS; without, in
-    clear."""
+def said(node, tls=None, name="localhost", port="peers"):
+    """What a node's port says to somebody who speaks HTTP/2 over this TLS; without, in clear."""
     with contextlib.suppress(ssl.SSLError, ConnectionError):
-        with socket.create_connection(("127.0.0.1", node.ports["peers"]), TIMEOUT_SECONDS) as plain:
+        with socket.create_connection(("127.0.0.1", node.ports[port]), TIMEOUT_SECONDS) as plain:
             stream = tls.wrap_socket(plain, server_hostname=name) if tls else plain
             with stream:
                 stream.sendall(PREFACE)

@@ -96,7 +96,8 @@ async fn serve_all(
     if let (Some(account), Some(region)) = (accounts.first(), arguments.regions.first()) {
         announce(account, region, listener.address(), operations)?;
     }
-    serve::until_stopped(listener, front, readiness, GRACE, signals).await
+    let stopping = tokio::sync::watch::Sender::new(false);
+    serve::until_stopped(listener, front, readiness, GRACE, signals, stopping).await
 }
 
 fn check_address(arguments: &DevArguments) -> Result<()> {

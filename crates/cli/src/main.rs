@@ -50,7 +50,7 @@ enum Command {
     /// Create and list accounts.
     #[command(subcommand)]
     Account(cluster::AccountCommand),
-    /// Show how a node on this machine is.
+    /// Show how a node is.
     Status(status::StatusArguments),
     /// Create, list, describe and use keys.
     Key(key::KeyArguments),

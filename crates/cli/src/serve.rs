@@ -8,6 +8,7 @@ use anyhow::{Context, Result, bail};
 use keystead_server::{Front, Listener, OperationsPort, Readiness, RegionServer, metrics};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
 
 /// For so long requests are taken after a process said that it is not ready any more.
 const DRAIN: Duration = Duration::from_millis(300);
@@ -73,13 +74,15 @@ pub async fn shut_down(regions: &[Arc<RegionServer>], outcome: Result<()>) -> Re
     outcome.and(stopped)
 }
 
-/// Serves until SIGTERM or SIGINT, or until a node fails for good.
+/// Serves until SIGTERM or SIGINT, or until a node fails for good. `stopping` becomes true when
+/// no connection is taken any more, for listeners beside this one.
 pub async fn until_stopped(
     listener: Listener,
     front: Arc<Front>,
     readiness: Arc<Readiness>,
     grace: Duration,
     mut signals: Signals,
+    stopping: watch::Sender<bool>,
 ) -> Result<()> {
     for region in front.regions() {
         let region = region.clone();
@@ -106,6 +109,7 @@ pub async fn until_stopped(
             region.node().hand_over().await;
         }
         tokio::time::sleep(DRAIN).await;
+        stopping.send_replace(true);
     };
     listener.serve(front.clone(), stop, grace).await;
     match reason {

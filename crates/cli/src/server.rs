@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
-use keystead_server::admin::AdminSocket;
+use keystead_server::admin::{AdminListener, AdminSocket, OperatorTls};
 use keystead_server::boot::{Place, Setup};
 use keystead_server::cluster::{self, Assembly, MemberHost};
 use keystead_server::peer::join::Secret;
@@ -15,6 +15,7 @@ use keystead_server::tls::TlsIdentity;
 use keystead_server::{
     AuditTrail, Front, FrontOptions, Listener, Member, MinFree, Readiness, RegionServer,
 };
+use tokio::sync::watch;
 
 use crate::config::Config;
 use crate::output::line;
@@ -42,6 +43,7 @@ pub fn config(command: ConfigCommand) -> Result<()> {
             let config = Config::load(&arguments.config)?;
             FileSeal::open(&config.seal)?;
             tls(&config)?;
+            operator_tls(&config)?;
             join_secret(&config)?;
             line(&format!("{} is fine", arguments.config.display()))
         }
@@ -63,6 +65,7 @@ pub async fn run(arguments: ConfigArguments) -> Result<()> {
         Some(address) => Some(bind_peers(address).await?),
         None => None,
     };
+    let operators = bind_operators(&config).await?;
     let readiness = Arc::new(Readiness::starting());
     let operations = serve::operations(config.operations, false, readiness.clone()).await?;
 
@@ -75,10 +78,13 @@ pub async fn run(arguments: ConfigArguments) -> Result<()> {
         started.with_context(|| format!("start the node of {}", config.data_dir.display()))?;
     let regions = vec![region];
     readiness.started(regions.clone());
-    let serving = Serving { config: &config, regions: &regions, clients, peers, readiness };
+    let operators_at = operators.as_ref().map(AdminListener::address);
+    let serving =
+        Serving { config: &config, regions: &regions, clients, operators, peers, readiness };
     tracing::info!(
         region = %config.region,
         clients = %serving.clients.address(),
+        operators = operators_at.map(tracing::field::display),
         %operations,
         "serving"
     );
@@ -88,6 +94,22 @@ pub async fn run(arguments: ConfigArguments) -> Result<()> {
 
 async fn bind_peers(address: std::net::SocketAddr) -> Result<PeerListener> {
     PeerListener::bind(address).await.with_context(|| format!("listen on {address} for members"))
+}
+
+async fn bind_operators(config: &Config) -> Result<Option<AdminListener>> {
+    match (&config.admin, operator_tls(config)?) {
+        (Some(admin), Some(tls)) => Ok(Some(AdminListener::bind(admin.listen, tls).await?)),
+        _ => Ok(None),
+    }
+}
+
+/// How operators on other machines see this node, where they are served.
+fn operator_tls(config: &Config) -> Result<Option<OperatorTls>> {
+    let Some(admin) = &config.admin else { return Ok(None) };
+    let (certificate, key) = &admin.tls;
+    let callers = &config.client_authorities;
+    let loaded = OperatorTls::load((certificate, key), &admin.client_ca, callers);
+    Ok(Some(loaded.context("set up the listener for operators")?))
 }
 
 fn tls(config: &Config) -> Result<Option<TlsIdentity>> {
@@ -184,13 +206,14 @@ struct Serving<'a> {
     config: &'a Config,
     regions: &'a [Arc<RegionServer>],
     clients: Listener,
+    operators: Option<AdminListener>,
     peers: Option<tokio::task::JoinHandle<()>>,
     readiness: Arc<Readiness>,
 }
 
 impl Serving<'_> {
     async fn until_stopped(self, audit: Arc<AuditTrail>, signals: serve::Signals) -> Result<()> {
-        let Self { config, regions, clients, peers, readiness } = self;
+        let Self { config, regions, clients, operators, peers, readiness } = self;
         let admin = AdminSocket::bind(&config.data_dir.join(AdminSocket::NAME)).await?;
         // It answers as long as the process lives: how a node stops is of interest too.
         tokio::spawn(admin.serve(regions.to_vec(), audit.clone(), std::future::pending()));
@@ -201,8 +224,18 @@ impl Serving<'_> {
             }
         }
         let options = FrontOptions::default();
-        let front = Arc::new(Front::new(regions.to_vec(), audit, readiness.clone(), options));
+        let front =
+            Arc::new(Front::new(regions.to_vec(), audit.clone(), readiness.clone(), options));
         let grace = config.shutdown_grace;
-        serve::until_stopped(clients, front, readiness, grace, signals).await
+        let stopping = watch::Sender::new(false);
+        let mut stopped = stopping.subscribe();
+        let operators = async {
+            let Some(listener) = operators else { return };
+            // An error means that the sender is gone, which is as good a reason to stop.
+            let stop = async { drop(stopped.wait_for(|stopped| *stopped).await) };
+            listener.serve(regions.to_vec(), audit, stop, grace).await;
+        };
+        let clients = serve::until_stopped(clients, front, readiness, grace, signals, stopping);
+        tokio::join!(clients, operators).0
     }
 }

@@ -1,11 +1,11 @@
-//! `keystead status`: how a node on this machine is, as it says itself.
+//! `keystead status`: how a node is, as it says itself; and how commands reach a node.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clap::Args;
 use keystead_server::admin::proto::{RegionStatus, Role, StatusResponse};
-use keystead_server::admin::{AdminClient, AdminSocket};
+use keystead_server::admin::{AdminClient, AdminSocket, RemoteNode};
 use keystead_types::UnixMillis;
 use serde_json::{Value, json};
 
@@ -17,7 +17,7 @@ use crate::output;
 const DEFAULT_CONFIG: &str = "keystead.toml";
 const DEFAULT_DATA_DIR: &str = "keystead-data";
 
-/// Arguments that name a node on this machine.
+/// Arguments that name a node: one on this machine by its data folder, any by its address.
 #[derive(Args)]
 pub struct NodeArguments {
     /// The data folder of the node; else that of ./keystead.toml, else ./keystead-data.
@@ -26,12 +26,42 @@ pub struct NodeArguments {
     /// The configuration file of the node.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// The listener for operators (`[admin] listen`) of a node on any machine.
+    #[arg(
+        long,
+        value_name = "HOST:PORT",
+        conflicts_with_all = ["data_dir", "config"],
+        requires_all = ["ca", "cert", "key"]
+    )]
+    address: Option<String>,
+    /// With --address: PEM file with the authority of the node's certificate.
+    #[arg(long, value_name = "FILE", requires = "address")]
+    ca: Option<PathBuf>,
+    /// With --address: PEM file with the operator's certificate chain.
+    #[arg(long, value_name = "FILE", requires = "address")]
+    cert: Option<PathBuf>,
+    /// With --address: PEM file with the operator's private key.
+    #[arg(long, value_name = "FILE", requires = "address")]
+    key: Option<PathBuf>,
 }
 
 impl NodeArguments {
-    /// A connection to the node's admin socket.
+    /// A connection to the node's admin API.
     pub async fn connect(&self) -> Result<AdminClient> {
+        if let Some(node) = self.remote() {
+            return Ok(AdminClient::connect_to(&node).await?);
+        }
         Ok(AdminClient::connect(&self.data_dir()?.join(AdminSocket::NAME)).await?)
+    }
+
+    /// The node of --address, which comes with all the others.
+    fn remote(&self) -> Option<RemoteNode> {
+        Some(RemoteNode {
+            address: self.address.clone()?,
+            authority: self.ca.clone()?,
+            certificate: self.cert.clone()?,
+            key: self.key.clone()?,
+        })
     }
 
     fn data_dir(&self) -> Result<PathBuf> {

@@ -61,7 +61,8 @@ impl ClientAuthorities {
     }
 }
 
-fn read_roots(file: &Path) -> Result<RootCertStore, TlsError> {
+/// The certificates of the authorities in a file (PEM), at least one.
+pub(crate) fn read_roots(file: &Path) -> Result<RootCertStore, TlsError> {
     let refused = |cause: String| TlsError::Authority { path: file.to_owned(), cause };
     let bytes =
         std::fs::read(file).map_err(|cause| TlsError::Read { path: file.to_owned(), cause })?;

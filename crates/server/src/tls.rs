@@ -1,4 +1,5 @@
-//! TLS on the client listener: a certificate and key from PEM files, replaced while running.
+//! TLS on the listeners of clients and operators: a certificate and key from PEM files, replaced
+//! while running.
 
 use std::fs::{self, Metadata};
 use std::io;
@@ -13,9 +14,10 @@ use rustls::crypto::CryptoProvider;
 use rustls::crypto::aws_lc_rs::{self, kx_group};
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{ClientHello, NoClientAuth, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
-use rustls::{ServerConfig, version};
+use rustls::{ServerConfig, SupportedProtocolVersion, version};
 use thiserror::Error;
 use tokio::time::MissedTickBehavior;
 
@@ -67,13 +69,24 @@ pub enum TlsError {
         /// What rustls found.
         cause: rustls::Error,
     },
-    /// The file of an authority of callers cannot be used.
-    #[error("{path} holds no usable authority of callers: {cause}")]
+    /// The file of an authority cannot be used.
+    #[error("{path} holds no usable authority: {cause}")]
     Authority {
         /// The file.
         path: PathBuf,
         /// Why.
         cause: String,
+    },
+    /// One authority signs for operators and for callers.
+    #[error(
+        "{operators} and {callers} hold the same authority: whoever it signs for as a caller would \
+         be an operator; give operators an authority of their own"
+    )]
+    SharedAuthority {
+        /// The file of the operators' authority.
+        operators: PathBuf,
+        /// The file of the callers'.
+        callers: PathBuf,
     },
     /// rustls refuses the configuration.
     #[error("cannot set TLS up: {0}")]
@@ -101,6 +114,23 @@ impl TlsIdentity {
         key: &Path,
         client_authorities: &[(PathBuf, Vec<AccountId>)],
     ) -> Result<Self, TlsError> {
+        let verifier: Arc<dyn ClientCertVerifier> = if client_authorities.is_empty() {
+            Arc::new(NoClientAuth)
+        } else {
+            Arc::new(ClientAuthorities::load(client_authorities, &Arc::new(provider()))?)
+        };
+        let versions = [&version::TLS13, &version::TLS12];
+        Self::verifying((cert, key), verifier, &versions, &[b"h2", b"http/1.1"])
+    }
+
+    /// Reads the certificate chain and the key, for connections of these versions and protocols
+    /// on which `verifier` decides who may come in.
+    pub(crate) fn verifying(
+        (cert, key): (&Path, &Path),
+        verifier: Arc<dyn ClientCertVerifier>,
+        versions: &[&'static SupportedProtocolVersion],
+        protocols: &[&[u8]],
+    ) -> Result<Self, TlsError> {
         let provider = Arc::new(provider());
         let loaded_from = Stamp::of(cert, key);
         let current = ArcSwap::from_pointee(load_certified_key(cert, key, &provider)?);
@@ -110,22 +140,17 @@ impl TlsIdentity {
             provider: Arc::clone(&provider),
             current,
         });
-        let clients = ClientAuthorities::load(client_authorities, &provider)?;
-        let builder = ServerConfig::builder_with_provider(provider)
-            .with_protocol_versions(&[&version::TLS13, &version::TLS12])
-            .map_err(TlsError::Config)?;
-        let builder = if client_authorities.is_empty() {
-            builder.with_no_client_auth()
-        } else {
-            builder.with_client_cert_verifier(Arc::new(clients))
-        };
         let resolver = Arc::clone(&files) as Arc<dyn ResolvesServerCert>;
-        let mut config = builder.with_cert_resolver(resolver);
-        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        let mut config = ServerConfig::builder_with_provider(provider)
+            .with_protocol_versions(versions)
+            .map_err(TlsError::Config)?
+            .with_client_cert_verifier(verifier)
+            .with_cert_resolver(resolver);
+        config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
         Ok(Self { config: Arc::new(config), files, loaded_from })
     }
 
-    /// The configuration to accept connections with: TLS 1.2 and 1.3, HTTP/2 and HTTP/1.1.
+    /// The configuration to accept connections with.
     pub fn server_config(&self) -> Arc<ServerConfig> {
         Arc::clone(&self.config)
     }
@@ -239,7 +264,7 @@ impl Watcher {
 }
 
 /// aws-lc-rs with the post-quantum hybrid before all other key exchanges.
-fn provider() -> CryptoProvider {
+pub(crate) fn provider() -> CryptoProvider {
     CryptoProvider {
         kx_groups: vec![
             kx_group::X25519MLKEM768,
@@ -251,7 +276,7 @@ fn provider() -> CryptoProvider {
     }
 }
 
-fn load_certified_key(
+pub(crate) fn load_certified_key(
     cert: &Path,
     key: &Path,
     provider: &CryptoProvider,
@@ -322,7 +347,7 @@ mod tests {
     async fn connect(
         identity: &TlsIdentity,
         trusted: &Pair,
-        versions: &[&'static rustls::SupportedProtocolVersion],
+        versions: &[&'static SupportedProtocolVersion],
     ) -> io::Result<(Option<ProtocolVersion>, Option<NamedGroup>, Option<Vec<u8>>)> {
         let mut roots = RootCertStore::empty();
         roots.add(trusted.cert.clone()).unwrap();

@@ -153,6 +153,6 @@ async fn a_stopped_server_leaves_no_socket_and_a_client_is_told() {
     assert!(!path.exists());
     let nobody = AdminClient::connect(&path).await.unwrap_err();
     assert!(nobody.to_string().contains("no node answers on"), "{nobody}");
-    assert!(matches!(idle.status().await, Err(AdminClientError::Refused(_))));
+    assert!(matches!(idle.status().await, Err(AdminClientError::NoAnswer(_))));
     AdminSocket::bind(&path).await.unwrap();
 }

@@ -34,6 +34,10 @@ const KEYS: &[Key] = &[
     ("reads", "bound", "how old a confirmation may be when reads are bounded"),
     ("tls", "certificate", "PEM file with the certificate chain"),
     ("tls", "key", "PEM file with the private key"),
+    ("admin", "listen", "address for operators on other machines; none for admin.sock alone"),
+    ("admin", "client_ca", "PEM file with the authority whose certificates operators show"),
+    ("admin", "certificate", "PEM file with the chain that operators see; else tls.certificate"),
+    ("admin", "key", "PEM file with the private key of admin.certificate"),
     ("seal", "kind", "what protects the root key: file"),
     ("seal", "path", "the seal file: 32 bytes, mode 0400"),
     ("audit", "path", "file that the audit trail is appended to"),
@@ -74,12 +78,25 @@ pub struct Config {
     pub tls: Option<(PathBuf, PathBuf)>,
     /// Authorities of gRPC callers, and the accounts that each speaks for.
     pub client_authorities: Vec<(PathBuf, Vec<AccountId>)>,
+    /// How operators on other machines are served, if they are.
+    pub admin: Option<AdminConfig>,
     /// The seal file.
     pub seal: PathBuf,
     /// The audit trail.
     pub audit: PathBuf,
     /// Free bytes below which changes are refused; none for the default.
     pub min_free: Option<u64>,
+}
+
+/// How operators on other machines are served.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AdminConfig {
+    /// Address for them.
+    pub listen: SocketAddr,
+    /// The authority whose certificates they show.
+    pub client_ca: PathBuf,
+    /// The certificate chain that they see, and its private key.
+    pub tls: (PathBuf, PathBuf),
 }
 
 /// How a node finds other members.
@@ -112,8 +129,8 @@ impl Config {
             Some(other) => bail!("seal.kind {other:?} is not known; there is: file"),
         }
         let loopback = |port| SocketAddr::from(([127, 0, 0, 1], port));
-        let tls = tls(&read)?;
-        let clients = read.address("clients")?.unwrap_or_else(|| loopback(9470));
+        let tls = pair(&read, "tls")?;
+        let clients = read.address("listen", "clients")?.unwrap_or_else(|| loopback(9470));
         refuse_plain_http(clients, tls.is_some(), read.flag("listen", "allow_plain_http")?)?;
         let client_authorities = client_authorities(&read)?;
         if tls.is_none() && !client_authorities.is_empty() {
@@ -125,10 +142,11 @@ impl Config {
             name: read.text("", "name")?.map_or_else(host_name, Ok)?,
             shutdown_grace: read.parsed("", "shutdown_grace", duration)?.unwrap_or(DEFAULT_GRACE),
             clients,
-            operations: read.address("operations")?.unwrap_or_else(|| loopback(9472)),
-            peers: read.address("peers")?,
+            operations: read.address("listen", "operations")?.unwrap_or_else(|| loopback(9472)),
+            peers: read.address("listen", "peers")?,
             cluster: cluster(&read)?,
             reads: reads(&read)?,
+            admin: admin(&read, tls.as_ref())?,
             tls,
             client_authorities,
             seal: read.required("seal", "path")?.into(),
@@ -162,12 +180,31 @@ fn reads(read: &Reader) -> Result<Reads> {
     }
 }
 
-fn tls(read: &Reader) -> Result<Option<(PathBuf, PathBuf)>> {
-    match (read.path("tls", "certificate")?, read.path("tls", "key")?) {
+/// A certificate chain and its key.
+fn pair(read: &Reader, section: &str) -> Result<Option<(PathBuf, PathBuf)>> {
+    match (read.path(section, "certificate")?, read.path(section, "key")?) {
         (Some(certificate), Some(key)) => Ok(Some((certificate, key))),
         (None, None) => Ok(None),
-        _ => bail!("tls.certificate and tls.key belong together; one of them is missing"),
+        _ => bail!("{section}.certificate and {section}.key belong together; one is missing"),
     }
+}
+
+fn admin(read: &Reader, tls: Option<&(PathBuf, PathBuf)>) -> Result<Option<AdminConfig>> {
+    let (client_ca, own) = (read.path("admin", "client_ca")?, pair(read, "admin")?);
+    let Some(listen) = read.address("admin", "listen")? else {
+        if client_ca.is_some() || own.is_some() {
+            bail!("[admin] means something with admin.listen, e.g. listen = \"0.0.0.0:9473\"");
+        }
+        return Ok(None);
+    };
+    let client_ca = client_ca.context(
+        "admin.listen needs admin.client_ca: an authority that signs the operators' certificates \
+         and no others",
+    )?;
+    let tls = own.or_else(|| tls.cloned()).context(
+        "admin.listen needs a certificate: set admin.certificate and admin.key, or [tls]",
+    )?;
+    Ok(Some(AdminConfig { listen, client_ca, tls }))
 }
 
 fn refuse_plain_http(clients: SocketAddr, tls: bool, allowed: bool) -> Result<()> {
@@ -271,6 +308,32 @@ mod tests {
         let misspelt = authority.replace("accounts", "acounts");
         let error = parse(&format!("{MINIMAL}\n{tls}\n{misspelt}")).unwrap_err();
         assert!(format!("{error:#}").contains("client_ca.accounts"), "{error:#}");
+    }
+
+    #[test]
+    fn operators_elsewhere_need_an_authority_and_a_certificate() {
+        let refused = |text: &str| format!("{:#}", parse(text).unwrap_err());
+        assert_eq!(parse(MINIMAL).unwrap().admin, None);
+        let open = format!("{MINIMAL}\n[admin]\nlisten = \"0.0.0.0:9473\"");
+        assert!(refused(&open).contains("admin.listen needs admin.client_ca"));
+        let trusting = format!("{open}\nclient_ca = \"ops.pem\"");
+        assert!(refused(&trusting).contains("set admin.certificate and admin.key, or [tls]"));
+        assert!(refused(&format!("{trusting}\nkey = \"k\"")).contains("belong together"));
+        assert!(refused(&trusting.replace("listen =", "liston =")).contains("\"admin.listen\""));
+        let closed = format!("{MINIMAL}\n[admin]\nclient_ca = \"ops.pem\"");
+        assert!(refused(&closed).contains("admin.listen"));
+
+        let own = format!("{trusting}\ncertificate = \"c\"\nkey = \"k\"");
+        let tls = "[tls]\ncertificate = \"tc\"\nkey = \"tk\"";
+        let pair = |text: &str| parse(text).unwrap().admin.unwrap().tls;
+        assert_eq!(pair(&own), ("c".into(), "k".into()));
+        assert_eq!(pair(&format!("{own}\n{tls}")), ("c".into(), "k".into()));
+        assert_eq!(pair(&format!("{trusting}\n{tls}")), ("tc".into(), "tk".into()));
+
+        let variable = |name: &str| (name == "KEYSTEAD_ADMIN_LISTEN").then(|| "[::1]:1".into());
+        let text = format!("{closed}\n{tls}");
+        let admin = Config::parse(&text, variable).unwrap().admin.unwrap();
+        assert_eq!(admin.listen.port(), 1);
     }
 
     #[test]

@@ -66,8 +66,8 @@ impl Reader {
     }
 
     /// An address to listen on.
-    pub fn address(&self, name: &str) -> Result<Option<SocketAddr>> {
-        self.parsed("listen", name, |text| text.parse().context("that is no address"))
+    pub fn address(&self, section: &str, name: &str) -> Result<Option<SocketAddr>> {
+        self.parsed(section, name, |text| text.parse().context("that is no address"))
     }
 
     /// True or false; false where it is not there.

@@ -1,9 +1,14 @@
-//! The admin API: gRPC for the operators of a node, on a Unix socket in its data folder.
+//! The admin API: gRPC for the operators of a node, on a Unix socket in its data folder and,
+//! where that is configured, on a listener of its own.
 //!
 //! Who may open the socket decides the file system (mode 0600) and, once more, the kernel's word
-//! on who is at the other end: only this process's own user and root are served.
+//! on who is at the other end: only this process's own user and root are served. Who may call from
+//! elsewhere decides an authority that signs for operators and for nobody else.
 
+mod certificate;
 mod client;
+mod heard;
+mod listener;
 mod service;
 
 use std::fmt;
@@ -17,7 +22,9 @@ use std::time::Duration;
 use tokio::net::{UnixListener, UnixSocket, UnixStream};
 use tonic::transport::Server;
 
-pub use client::{AdminClient, AdminClientError};
+pub use certificate::OperatorTls;
+pub use client::{AdminClient, AdminClientError, RemoteNode};
+pub use listener::AdminListener;
 
 use crate::audit::AuditTrail;
 use crate::region::RegionServer;

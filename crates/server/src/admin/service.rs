@@ -10,7 +10,7 @@ use tonic::{Request, Response, Status};
 
 use super::proto::admin_server::Admin;
 use super::proto::{self, StatusRequest, StatusResponse};
-use crate::audit::{AuditTrail, OperatorRecord};
+use crate::audit::{AuditTrail, Operator, OperatorRecord};
 use crate::boot::{self, NewAccount};
 use crate::clock;
 use crate::cluster::{self, Credentials};
@@ -29,11 +29,12 @@ impl AdminService {
 
     /// Writes down who calls what. Every call begins with it.
     fn note<T>(&self, request: &Request<T>, operation: &'static str) -> Result<(), Status> {
-        let peer = request.extensions().get::<UdsConnectInfo>().and_then(|info| info.peer_cred);
-        let peer = peer.ok_or_else(|| Status::unauthenticated("The caller has no name."))?;
+        let operator = operator(request);
+        let operator =
+            operator.ok_or_else(|| Status::unauthenticated("The caller has no name."))?;
         let id = random::bytes().map_err(|_| Status::internal("No randomness."))?;
-        let (user, process, id) = (peer.uid(), peer.pid(), RequestId::from_random(id));
-        let record = OperatorRecord::new(user, process, operation, id, clock::now());
+        let id = RequestId::from_random(id);
+        let record = OperatorRecord::new(&operator, operation, id, clock::now());
         self.audit.append(&record).map_err(|error| {
             tracing::error!(%error, operation, "an admin call could not be audited");
             Status::internal("The call was not answered: the audit trail cannot be written.")
@@ -67,6 +68,15 @@ impl AdminService {
             }
         }
     }
+}
+
+/// Who calls: the listener found it out, or the kernel knows it of whoever has the socket open.
+fn operator<T>(request: &Request<T>) -> Option<Operator> {
+    if let Some(remote) = request.extensions().get::<Operator>() {
+        return Some(remote.clone());
+    }
+    let peer = request.extensions().get::<UdsConnectInfo>()?.peer_cred?;
+    Some(Operator::Local { user: peer.uid(), process: peer.pid() })
 }
 
 /// The member that an operator means: by its node id or, where only one has it, its name.

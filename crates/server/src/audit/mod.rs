@@ -11,7 +11,7 @@ use std::sync::Mutex;
 
 use serde::Serialize;
 
-pub(crate) use operator::OperatorRecord;
+pub(crate) use operator::{Operator, OperatorRecord};
 pub(crate) use parameters::Parameters;
 pub(crate) use record::{Origin, Record, TlsDetails};
 

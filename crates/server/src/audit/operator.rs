@@ -1,9 +1,31 @@
 //! What operators do by the admin API, in the audit trail.
 
+use std::net::IpAddr;
+use std::sync::Arc;
+
 use keystead_types::{RequestId, UnixMillis};
 use serde::Serialize;
 
 use super::record::Shown;
+
+/// Who an operator is, and by whose word.
+#[derive(Debug, Clone)]
+pub(crate) enum Operator {
+    /// A process on this machine, by the kernel's.
+    Local {
+        /// The number of its user.
+        user: u32,
+        /// Its own number, where the kernel tells it.
+        process: Option<i32>,
+    },
+    /// Somebody with a certificate, by that of the operators' authority.
+    Remote {
+        /// The name in the certificate.
+        name: Arc<str>,
+        /// From where.
+        address: IpAddr,
+    },
+}
 
 /// One call of an operator. There is no such event in CloudTrail; its members have CloudTrail's
 /// names as far as they mean the same.
@@ -11,12 +33,12 @@ use super::record::Shown;
 #[serde(rename_all = "camelCase")]
 pub(crate) struct OperatorRecord {
     event_version: &'static str,
-    user_identity: Operator,
+    user_identity: Identity,
     event_time: Shown<UnixMillis>,
     event_source: &'static str,
     event_name: &'static str,
     #[serde(rename = "sourceIPAddress")]
-    source_ip_address: &'static str,
+    source_ip_address: String,
     #[serde(rename = "eventID")]
     event_id: Shown<RequestId>,
     event_type: &'static str,
@@ -26,7 +48,7 @@ pub(crate) struct OperatorRecord {
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Operator {
+struct Identity {
     #[serde(rename = "type")]
     kind: &'static str,
     principal_id: String,
@@ -35,22 +57,28 @@ struct Operator {
 }
 
 impl OperatorRecord {
-    /// A call of `operation` by the user with this number, out of this process.
+    /// A call of `operation` by this operator.
     pub(crate) fn new(
-        user: u32,
-        process_id: Option<i32>,
+        operator: &Operator,
         operation: &'static str,
         event_id: RequestId,
         time: UnixMillis,
     ) -> Self {
-        let principal_id = format!("operator:{user}");
+        let (principal_id, process_id, source_ip_address) = match operator {
+            Operator::Local { user, process } => {
+                (format!("operator:{user}"), *process, "local".to_owned())
+            }
+            Operator::Remote { name, address } => {
+                (format!("operator:{name}"), None, address.to_canonical().to_string())
+            }
+        };
         Self {
             event_version: "1.11",
-            user_identity: Operator { kind: "Operator", principal_id, process_id },
+            user_identity: Identity { kind: "Operator", principal_id, process_id },
             event_time: Shown(time),
             event_source: "admin.keystead",
             event_name: operation,
-            source_ip_address: "local",
+            source_ip_address,
             event_id: Shown(event_id),
             event_type: "KeysteadAdminCall",
             management_event: true,

@@ -6,25 +6,24 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::Request;
+use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use rustls::ServerConnection;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
+use tonic::body::Body;
 
 use super::Front;
-use super::Secured;
 use super::opening::Opening;
-use crate::audit::TlsDetails;
-use crate::client_certificate;
 use crate::tls::TlsIdentity;
 
-/// Connections at a time.
+/// Connections of clients at a time.
 const MAX_CONNECTIONS: usize = 10_000;
 /// How long a client may take for its TLS handshake, to say which HTTP it speaks, and for the
 /// headers of a request.
@@ -53,15 +52,32 @@ pub enum ListenerError {
     },
 }
 
-/// A bound client listener.
+/// Answers the requests that come by a listener.
+pub(crate) trait Service: Send + Sync + 'static {
+    /// What is known of a connection for as long as it lasts.
+    type Caller: Clone + Send + 'static;
+
+    /// Who is at the other end of a connection, by its TLS where it has any.
+    fn caller(&self, peer: SocketAddr, session: Option<&ServerConnection>) -> Self::Caller;
+
+    /// Answers one request.
+    fn answer(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+        caller: Self::Caller,
+    ) -> impl Future<Output = Response<Body>> + Send;
+}
+
+/// A bound listener.
 pub struct Listener {
     listener: TcpListener,
     address: SocketAddr,
     tls: Option<TlsIdentity>,
+    max_connections: usize,
 }
 
 impl Listener {
-    /// Binds an address; with an identity it speaks TLS, without one plain HTTP.
+    /// Binds an address for clients; with an identity it speaks TLS, without one plain HTTP.
     ///
     /// # Errors
     /// The address is taken or not this machine's.
@@ -69,10 +85,19 @@ impl Listener {
         address: SocketAddr,
         tls: Option<TlsIdentity>,
     ) -> Result<Self, ListenerError> {
+        Self::bind_for(address, tls, MAX_CONNECTIONS).await
+    }
+
+    /// Binds an address for so many connections at a time.
+    pub(crate) async fn bind_for(
+        address: SocketAddr,
+        tls: Option<TlsIdentity>,
+        max_connections: usize,
+    ) -> Result<Self, ListenerError> {
         let failed = |cause| ListenerError::Bind { address, cause };
         let listener = TcpListener::bind(address).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        Ok(Self { listener, address, tls })
+        Ok(Self { listener, address, tls, max_connections })
     }
 
     /// The address it listens on, its port chosen.
@@ -82,9 +107,19 @@ impl Listener {
 
     /// Serves until `stop` resolves, then finishes what was begun, for at most `grace`.
     pub async fn serve(self, front: Arc<Front>, stop: impl Future<Output = ()>, grace: Duration) {
+        self.serve_by(front, stop, grace).await;
+    }
+
+    /// The same, whoever it is that answers.
+    pub(crate) async fn serve_by(
+        self,
+        service: Arc<impl Service>,
+        stop: impl Future<Output = ()>,
+        grace: Duration,
+    ) {
         let acceptor = self.tls.as_ref().map(|tls| TlsAcceptor::from(tls.server_config()));
         let watching = self.tls.as_ref().map(|tls| tokio::spawn(tls.watch()));
-        let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+        let slots = Arc::new(Semaphore::new(self.max_connections));
         let graceful = GracefulShutdown::new();
         tokio::pin!(stop);
         loop {
@@ -93,11 +128,11 @@ impl Listener {
                 accepted = accept(&self.listener, &slots) => accepted,
             };
             let Some((stream, peer, slot)) = accepted else { continue };
-            let (front, acceptor) = (front.clone(), acceptor.clone());
+            let (service, acceptor) = (service.clone(), acceptor.clone());
             let watcher = graceful.watcher();
             tokio::spawn(async move {
                 let _slot = slot;
-                connection(stream, peer, acceptor, front, watcher).await;
+                connection(stream, peer, acceptor, service, watcher).await;
             });
         }
         drop(self.listener);
@@ -132,42 +167,38 @@ async fn connection(
     stream: TcpStream,
     peer: SocketAddr,
     acceptor: Option<TlsAcceptor>,
-    front: Arc<Front>,
+    service: Arc<impl Service>,
     watcher: Watcher,
 ) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, %peer, "TCP_NODELAY was not set");
     }
     let Some(acceptor) = acceptor else {
-        return http(stream, peer, None, front, watcher).await;
+        let caller = service.caller(peer, None);
+        return http(stream, peer, caller, service, watcher).await;
     };
     match tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await {
         Ok(Ok(stream)) => {
-            let (_, session) = stream.get_ref();
-            let version = session.protocol_version().map(name_of).unwrap_or_default();
-            let suite = session.negotiated_cipher_suite().map(|suite| name_of(suite.suite()));
-            let details = TlsDetails::new(&version, &suite.unwrap_or_default());
-            let certificate = session.peer_certificates().and_then(<[_]>::first);
-            let principal = certificate.and_then(client_certificate::principal);
-            http(stream, peer, Some(Secured { details, principal }), front, watcher).await;
+            let caller = service.caller(peer, Some(stream.get_ref().1));
+            http(stream, peer, caller, service, watcher).await;
         }
         Ok(Err(error)) => tracing::debug!(%error, %peer, "TLS handshake failed"),
         Err(_) => tracing::debug!(%peer, "TLS handshake took too long"),
     }
 }
 
-async fn http<S>(
+async fn http<S, A: Service>(
     stream: S,
     peer: SocketAddr,
-    tls: Option<Secured>,
-    front: Arc<Front>,
+    caller: A::Caller,
+    service: Arc<A>,
     watcher: Watcher,
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let service = service_fn(move |request: Request<Incoming>| {
-        let (front, tls) = (front.clone(), tls.clone());
-        async move { Ok::<_, Infallible>(front.serve(request, peer, tls).await) }
+        let answering = service.clone().answer(request, caller.clone());
+        async move { Ok::<_, Infallible>(answering.await) }
     });
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder
@@ -187,15 +218,5 @@ async fn http<S>(
     let connection = builder.serve_connection(stream, service).into_owned();
     if let Err(error) = watcher.watch(connection).await {
         tracing::debug!(%error, %peer, "a connection ended early");
-    }
-}
-
-/// A protocol version or cipher suite, in the names of the TLS registry.
-fn name_of(item: impl std::fmt::Debug) -> String {
-    let name = format!("{item:?}");
-    match name.as_str() {
-        "TLSv1_2" => "TLSv1.2".into(),
-        "TLSv1_3" => "TLSv1.3".into(),
-        _ => name.replace("TLS13_", "TLS_"),
     }
 }

@@ -17,12 +17,15 @@ use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use keystead_api::{Error, ErrorCode, messages};
 use keystead_types::{Principal, Region, RequestId};
+use rustls::ServerConnection;
 use tonic::body::Body;
 
+pub(crate) use listener::Service;
 pub use listener::{Listener, ListenerError};
 pub(crate) use request::{Authentication, WireRequest};
 
 use crate::audit::{AuditTrail, TlsDetails};
+use crate::client_certificate;
 use crate::operations::Registry;
 use crate::pipeline::Reply;
 use crate::readiness::Readiness;
@@ -49,6 +52,28 @@ pub(crate) struct Secured {
     details: TlsDetails,
     /// Whom the caller's certificate names, if it showed one.
     principal: Option<Principal>,
+}
+
+impl Secured {
+    fn by(session: &ServerConnection) -> Self {
+        let version = session.protocol_version().map(name_of).unwrap_or_default();
+        let suite = session.negotiated_cipher_suite().map(|suite| name_of(suite.suite()));
+        let certificate = session.peer_certificates().and_then(<[_]>::first);
+        Self {
+            details: TlsDetails::new(&version, &suite.unwrap_or_default()),
+            principal: certificate.and_then(client_certificate::principal),
+        }
+    }
+}
+
+/// A protocol version or cipher suite, in the names of the TLS registry.
+fn name_of(item: impl std::fmt::Debug) -> String {
+    let name = format!("{item:?}");
+    match name.as_str() {
+        "TLSv1_2" => "TLSv1.2".into(),
+        "TLSv1_3" => "TLSv1.3".into(),
+        _ => name.replace("TLS13_", "TLS_"),
+    }
 }
 
 /// All Regions behind one listener.
@@ -85,13 +110,19 @@ impl Front {
     fn default_region(&self) -> Option<&Arc<RegionServer>> {
         self.regions.first()
     }
+}
 
-    /// Answers one request.
-    async fn serve(
+impl Service for Front {
+    type Caller = (SocketAddr, Option<Secured>);
+
+    fn caller(&self, peer: SocketAddr, session: Option<&ServerConnection>) -> Self::Caller {
+        (peer, session.map(Secured::by))
+    }
+
+    async fn answer(
         self: Arc<Self>,
         request: http::Request<Incoming>,
-        peer: SocketAddr,
-        tls: Option<Secured>,
+        (peer, tls): Self::Caller,
     ) -> Response<Body> {
         if self.options.refuse_origin && request.headers().contains_key(header::ORIGIN) {
             return plain(StatusCode::FORBIDDEN, "Requests from web pages are refused.\n");
