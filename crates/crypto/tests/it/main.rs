@@ -6,6 +6,7 @@ mod envelope;
 mod interop;
 mod keyring;
 mod material;
+mod material_vectors;
 mod reference;
 mod seal;
 mod vectors;

@@ -335,6 +335,17 @@ fn imported_material_is_that_of_the_pair() {
             assert_eq!(KeyMaterial::import(spec, bytes).unwrap_err(), MaterialError::Malformed);
         }
     }
+    // For one key, the encoding does not matter; for HMAC, zeros at the end do.
+    let spec = KeySpec::EccNistP256;
+    let pair = DataKeyPair::generate(spec).unwrap();
+    let id =
+        |material: &KeyMaterial| material.id(&KeyId::new([1; 16], false), material.spec()).unwrap();
+    let with_public = KeyMaterial::import(spec, &pair.private_key).unwrap();
+    let without_public = KeyMaterial::import(spec, &without_public_key(&pair.private_key)).unwrap();
+    assert_eq!(id(&with_public), id(&without_public));
+    let hmac = |len| KeyMaterial::import(KeySpec::Hmac256, &vec![0; len]).unwrap();
+    assert_ne!(id(&hmac(32)), id(&hmac(33)));
+
     let lengths = |spec: KeySpec, lengths: [usize; 4]| {
         lengths.map(|len| KeyMaterial::import(spec, &vec![1; len]).is_ok())
     };
@@ -342,4 +353,16 @@ fn imported_material_is_that_of_the_pair() {
     assert_eq!(lengths(KeySpec::Hmac384, [47, 48, 128, 129]), [false, true, true, false]);
     let unsupported = Err(MaterialError::Unsupported(KeySpec::MlDsa44));
     assert_eq!(KeyMaterial::import(KeySpec::MlDsa44, &[1; 32]).map(|_| ()), unsupported);
+}
+
+/// PKCS#8 of a P-256 key without the public key, which stands at the end of the `ECPrivateKey`.
+fn without_public_key(pkcs8: &[u8]) -> Vec<u8> {
+    let len = |of: usize| pkcs8[of] - 70;
+    let mut shorter = pkcs8[..pkcs8.len() - 70].to_vec();
+    // SEQUENCE { INTEGER, AlgorithmIdentifier (21), OCTET STRING { SEQUENCE { .. } } }
+    assert_eq!([shorter[0], shorter[1], shorter[27], shorter[29]], [0x30, 0x81, 0x04, 0x30]);
+    (shorter[2], shorter[28], shorter[30]) = (len(2), len(28), len(30));
+    // A length below 128 has one byte.
+    shorter.remove(1);
+    shorter
 }
