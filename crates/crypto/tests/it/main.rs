@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod blob;
+mod documentation;
 mod envelope;
 mod interop;
 mod keyring;
