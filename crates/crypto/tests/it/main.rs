@@ -6,6 +6,7 @@ mod documentation;
 mod envelope;
 mod interop;
 mod keyring;
+mod malformed;
 mod material;
 mod material_vectors;
 mod reference;
