@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 use super::get_or_try_init;
 use crate::material::MaterialError;
 use crate::memory::LockedBytes;
-use crate::public::{PublicKey, import};
+use crate::public::{PublicKey, import_digest};
 use crate::{CryptoError, OperationError, der};
 
 /// The private key of a NIST curve or of secp256k1. The secret is PKCS#8 in locked memory.
@@ -88,7 +88,7 @@ impl EcKey {
     ) -> Result<Vec<u8>, OperationError> {
         let signature = match message_type {
             MessageType::Raw => self.signing.sign(&SystemRandom::new(), message),
-            MessageType::Digest => self.signing.sign_digest(&import(algorithm, message)?),
+            MessageType::Digest => self.signing.sign_digest(&import_digest(algorithm, message)?),
             MessageType::ExternalMu => return Err(OperationError::Unsupported),
         };
         Ok(signature.map_err(|_| CryptoError::Library)?.as_ref().to_vec())

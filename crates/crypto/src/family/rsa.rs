@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 use super::get_or_try_init;
 use crate::material::MaterialError;
 use crate::memory::LockedBytes;
-use crate::public::{PublicKey, import, oaep};
+use crate::public::{PublicKey, import_digest, oaep};
 use crate::{CryptoError, OperationError, der};
 
 /// An RSA private key. The secret is PKCS#8 in locked memory.
@@ -76,7 +76,7 @@ impl RsaKey {
                 self.signing.sign(encoding, &SystemRandom::new(), message, &mut signature)
             }
             MessageType::Digest => {
-                let digest = import(algorithm, message)?;
+                let digest = import_digest(algorithm, message)?;
                 self.signing.sign_digest(encoding, &digest, &mut signature)
             }
             MessageType::ExternalMu => return Err(OperationError::Unsupported),
