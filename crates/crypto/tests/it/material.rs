@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use keystead_crypto::material::{DataKeyPair, KeyMaterial, MaterialError};
 use keystead_crypto::public::PublicKey;
-use keystead_crypto::spec;
+use keystead_crypto::spec::{self, Use};
 use keystead_crypto::{OpenError, OperationError, digest};
 use keystead_types::{
     EncapsulationAlgorithm, EncryptionAlgorithm, KeyAgreementAlgorithm, KeyId, KeySpec,
@@ -165,6 +165,46 @@ fn a_message_and_its_digest_have_the_same_signatures() {
         material.verify(algorithm, MessageType::Digest, &digest, &signed).unwrap();
         let signed = material.sign(algorithm, MessageType::Digest, &digest).unwrap();
         material.verify(algorithm, MessageType::Raw, message, &signed).unwrap();
+    }
+}
+
+#[test]
+fn one_material_serves_many_threads() {
+    // Fresh, so that what is parsed at the first use is asked for by all of them at once.
+    let specs = [KeySpec::Rsa2048, KeySpec::EccNistP256, KeySpec::MlDsa44, KeySpec::MlKem512];
+    for material in specs.map(|spec| KeyMaterial::generate(spec).unwrap()) {
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| (0..10).for_each(|_| use_once(&material)));
+            }
+        });
+    }
+}
+
+fn use_once(material: &KeyMaterial) {
+    let der = material.public_key().unwrap().der();
+    for entry in spec::of(material.spec()).uses {
+        match entry {
+            Use::EncryptDecrypt(all) => {
+                let ciphertext = material.encrypt(all[0].algorithm, b"plaintext").unwrap();
+                assert_eq!(*material.decrypt(all[0].algorithm, &ciphertext).unwrap(), b"plaintext");
+            }
+            Use::SignVerify(all) => {
+                for message in all[0].messages {
+                    let input = vec![7; message.length.unwrap_or(10)];
+                    let (algorithm, message_type) = (all[0].algorithm, message.message_type);
+                    let signed = material.sign(algorithm, message_type, &input).unwrap();
+                    material.verify(algorithm, message_type, &input, &signed).unwrap();
+                }
+            }
+            Use::KeyAgreement(all) => assert!(material.agree(all[0].algorithm, der).is_ok()),
+            Use::EncapsulateDecapsulate(all) => {
+                let made = material.encapsulate(all[0].algorithm).unwrap();
+                let secret = material.decapsulate(all[0].algorithm, &made.ciphertext).unwrap();
+                assert_eq!(secret, made.shared_secret);
+            }
+            Use::GenerateVerifyMac(_) => unreachable!("no MAC key is asked"),
+        }
     }
 }
 
