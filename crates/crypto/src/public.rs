@@ -91,7 +91,7 @@ impl PublicKey {
             }
             (Parsed::Signing(key), MessageType::Raw) => key.verify_sig(message, signature).is_ok(),
             (Parsed::Signing(key), MessageType::Digest) => {
-                let digest = import(algorithm, message)?;
+                let digest = import_digest(algorithm, message)?;
                 key.verify_digest_sig(&digest, signature).is_ok()
             }
             (Parsed::MlKem(_), _) => return Err(OperationError::Unsupported),
@@ -151,7 +151,7 @@ impl PublicKey {
         let key = UnparsedPublicKey::new(parameters, &self.der);
         Ok(match message_type {
             MessageType::Digest => {
-                key.verify_digest(&import(algorithm, message)?, signature).is_ok()
+                key.verify_digest(&import_digest(algorithm, message)?, signature).is_ok()
             }
             _ => key.verify(message, signature).is_ok(),
         })
@@ -223,7 +223,7 @@ fn rsa_parameters(algorithm: SigningAlgorithm) -> Option<&'static RsaParameters>
 }
 
 /// A digest that somebody else computed, with the hash of the algorithm.
-pub(crate) fn import(
+pub(crate) fn import_digest(
     algorithm: SigningAlgorithm,
     message: &[u8],
 ) -> Result<Digest, OperationError> {

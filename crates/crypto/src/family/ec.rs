@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 use super::get_or_try_init;
 use crate::material::MaterialError;
 use crate::memory::LockedBytes;
-use crate::public::{PublicKey, import};
+use crate::public::{PublicKey, import_digest};
 use crate::{CryptoError, OperationError, der};
 
 /// The private key of a NIST curve or of secp256k1. The secret is PKCS#8 in locked memory.
@@ -37,29 +37,38 @@ impl EcKey {
     pub(crate) fn generate(spec: KeySpec) -> Result<Self, MaterialError> {
         let curve = curve(spec).ok_or(MaterialError::Unsupported(spec))?;
         let pair = EcdsaKeyPair::generate(curve.signing).map_err(|_| CryptoError::Library)?;
-        Self::new(spec, curve, pair)
+        Self::in_our_form(spec, curve, pair)
     }
 
-    /// A key from PKCS#8 around an `ECPrivateKey` (RFC 5915), on the curve of this spec. A public
-    /// key in it must belong to the private key.
-    pub(crate) fn from_pkcs8(spec: KeySpec, der: &[u8]) -> Result<Self, MaterialError> {
+    /// A key that somebody else encoded, in PKCS#8 around an `ECPrivateKey` (RFC 5915), on the
+    /// curve of this spec, by its name. A public key in it must belong to the private key.
+    pub(crate) fn import(spec: KeySpec, der: &[u8]) -> Result<Self, MaterialError> {
         let curve = curve(spec).ok_or(MaterialError::Unsupported(spec))?;
-        let named = der::sequence(der)
-            .and_then(|contents| contents.strip_prefix(&[0x02, 1, 0]))
-            .is_some_and(|contents| contents.starts_with(curve.identifier));
-        if !named {
-            return Err(MaterialError::Malformed);
-        }
-        let pair =
-            EcdsaKeyPair::from_pkcs8(curve.signing, der).map_err(|_| MaterialError::Malformed)?;
-        Self::new(spec, curve, pair)
+        let pair = parse(&curve, der)?;
+        Self::in_our_form(spec, curve, pair)
     }
 
-    fn new(spec: KeySpec, curve: Curve, signing: EcdsaKeyPair) -> Result<Self, MaterialError> {
-        let pkcs8 = signing.to_pkcs8v1().map_err(|_| CryptoError::Library)?;
-        let pkcs8 = LockedBytes::copy_of(pkcs8.as_ref())?;
+    /// A key as it is stored, in PKCS#8; its form is kept, whatever the library would make of it.
+    pub(crate) fn from_stored(spec: KeySpec, der: &[u8]) -> Result<Self, MaterialError> {
+        let curve = curve(spec).ok_or(MaterialError::Unsupported(spec))?;
+        let pair = parse(&curve, der)?;
+        Self::new(spec, curve, pair, der)
+    }
+
+    fn in_our_form(spec: KeySpec, curve: Curve, pair: EcdsaKeyPair) -> Result<Self, MaterialError> {
+        let pkcs8 = pair.to_pkcs8v1().map_err(|_| CryptoError::Library)?;
+        Self::new(spec, curve, pair, pkcs8.as_ref())
+    }
+
+    fn new(
+        spec: KeySpec,
+        curve: Curve,
+        signing: EcdsaKeyPair,
+        pkcs8: &[u8],
+    ) -> Result<Self, MaterialError> {
         let public = signing.public_key().as_der().map_err(|_| CryptoError::Library)?;
         let public = PublicKey::parse(spec, public.as_ref()).map_err(|_| CryptoError::Library)?;
+        let pkcs8 = LockedBytes::copy_of(pkcs8)?;
         Ok(Self { pkcs8, curve, signing, agreement: OnceLock::new(), public })
     }
 
@@ -79,7 +88,7 @@ impl EcKey {
     ) -> Result<Vec<u8>, OperationError> {
         let signature = match message_type {
             MessageType::Raw => self.signing.sign(&SystemRandom::new(), message),
-            MessageType::Digest => self.signing.sign_digest(&import(algorithm, message)?),
+            MessageType::Digest => self.signing.sign_digest(&import_digest(algorithm, message)?),
             MessageType::ExternalMu => return Err(OperationError::Unsupported),
         };
         Ok(signature.map_err(|_| CryptoError::Library)?.as_ref().to_vec())
@@ -104,6 +113,17 @@ impl EcKey {
             Ok(Zeroizing::new(secret.to_vec()))
         })
     }
+}
+
+fn parse(curve: &Curve, der: &[u8]) -> Result<EcdsaKeyPair, MaterialError> {
+    // The library does not mind what comes after, nor curves that are described instead of named.
+    let named = der::sequence(der)
+        .and_then(|contents| contents.strip_prefix(&[0x02, 1, 0]))
+        .is_some_and(|contents| contents.starts_with(curve.identifier));
+    if !named {
+        return Err(MaterialError::Malformed);
+    }
+    EcdsaKeyPair::from_pkcs8(curve.signing, der).map_err(|_| MaterialError::Malformed)
 }
 
 fn curve(spec: KeySpec) -> Option<Curve> {

@@ -12,8 +12,8 @@ use zeroize::Zeroizing;
 use super::get_or_try_init;
 use crate::material::MaterialError;
 use crate::memory::LockedBytes;
-use crate::public::{PublicKey, import, oaep};
-use crate::{CryptoError, OperationError};
+use crate::public::{PublicKey, import_digest, oaep};
+use crate::{CryptoError, OperationError, der};
 
 /// An RSA private key. The secret is PKCS#8 in locked memory.
 pub struct RsaKey {
@@ -28,26 +28,30 @@ impl RsaKey {
     pub(crate) fn generate(spec: KeySpec) -> Result<Self, MaterialError> {
         let size = key_size(spec).ok_or(MaterialError::Unsupported(spec))?;
         let pair = KeyPair::generate(size).map_err(|_| CryptoError::Library)?;
-        Self::new(spec, pair)
+        Self::in_our_form(spec, pair)
     }
 
-    /// A key from PKCS#8, whose modulus must be of this spec.
-    pub(crate) fn from_pkcs8(spec: KeySpec, der: &[u8]) -> Result<Self, MaterialError> {
-        let size = key_size(spec).ok_or(MaterialError::Unsupported(spec))?;
-        let pair = KeyPair::from_pkcs8(der).map_err(|_| MaterialError::Malformed)?;
-        if pair.public_modulus_len() != size.len() {
-            return Err(MaterialError::Malformed);
-        }
-        Self::new(spec, pair)
+    /// A key that somebody else encoded, in PKCS#8.
+    pub(crate) fn import(spec: KeySpec, der: &[u8]) -> Result<Self, MaterialError> {
+        Self::in_our_form(spec, parse(spec, der)?)
     }
 
-    fn new(spec: KeySpec, signing: KeyPair) -> Result<Self, MaterialError> {
-        let pkcs8 = AsDer::<Pkcs8V1Der>::as_der(&signing).map_err(|_| CryptoError::Library)?;
-        let pkcs8 = LockedBytes::copy_of(pkcs8.as_ref())?;
+    /// A key as it is stored, in PKCS#8; its form is kept, whatever the library would make of it.
+    pub(crate) fn from_stored(spec: KeySpec, der: &[u8]) -> Result<Self, MaterialError> {
+        Self::new(spec, parse(spec, der)?, der)
+    }
+
+    fn in_our_form(spec: KeySpec, pair: KeyPair) -> Result<Self, MaterialError> {
+        let pkcs8 = AsDer::<Pkcs8V1Der>::as_der(&pair).map_err(|_| CryptoError::Library)?;
+        Self::new(spec, pair, pkcs8.as_ref())
+    }
+
+    fn new(spec: KeySpec, signing: KeyPair, pkcs8: &[u8]) -> Result<Self, MaterialError> {
         let public = signing.public_key().as_der().map_err(|_| CryptoError::Library)?;
         // A modulus of, say, 2,047 bits has as many bytes as one of 2,048, and is refused here.
         let public =
             PublicKey::parse(spec, public.as_ref()).map_err(|_| MaterialError::Malformed)?;
+        let pkcs8 = LockedBytes::copy_of(pkcs8)?;
         Ok(Self { pkcs8, signing, decrypting: OnceLock::new(), public })
     }
 
@@ -72,7 +76,7 @@ impl RsaKey {
                 self.signing.sign(encoding, &SystemRandom::new(), message, &mut signature)
             }
             MessageType::Digest => {
-                let digest = import(algorithm, message)?;
+                let digest = import_digest(algorithm, message)?;
                 self.signing.sign_digest(encoding, &digest, &mut signature)
             }
             MessageType::ExternalMu => return Err(OperationError::Unsupported),
@@ -105,6 +109,13 @@ impl RsaKey {
         plaintext.truncate(len);
         Ok(plaintext)
     }
+}
+
+fn parse(spec: KeySpec, der: &[u8]) -> Result<KeyPair, MaterialError> {
+    key_size(spec).ok_or(MaterialError::Unsupported(spec))?;
+    // The library does not mind what comes after.
+    der::sequence(der).ok_or(MaterialError::Malformed)?;
+    KeyPair::from_pkcs8(der).map_err(|_| MaterialError::Malformed)
 }
 
 fn key_size(spec: KeySpec) -> Option<KeySize> {

@@ -12,7 +12,7 @@ pub use self::pair::DataKeyPair;
 pub use crate::family::{EcKey, Ed25519Key, HmacKey, MlDsaKey, MlKemKey, RsaKey};
 use crate::memory::LockedBytes;
 use crate::public::PublicKey;
-use crate::{CryptoError, Key32, OpenError, der, kbkdf};
+use crate::{CryptoError, Key32, OpenError, digest, kbkdf};
 
 const ID_LABEL: &str = "keystead.v1.material-id";
 
@@ -90,9 +90,8 @@ impl KeyMaterial {
         let kind = kind_of(spec)?;
         match kind {
             kind::SYMMETRIC | kind::HMAC => Self::from_secret(spec, kind, bytes),
-            // The library does not mind what comes after.
-            kind::RSA | kind::EC if der::sequence(bytes).is_none() => Err(MaterialError::Malformed),
-            kind::RSA | kind::EC => Self::from_secret(spec, kind, bytes),
+            kind::RSA => RsaKey::import(spec, bytes).map(Self::Rsa),
+            kind::EC => EcKey::import(spec, bytes).map(Self::Ec),
             _ => Err(MaterialError::Unsupported(spec)),
         }
     }
@@ -116,9 +115,7 @@ impl KeyMaterial {
         if kind_of(spec) != Ok(kind) {
             return Err(OpenError);
         }
-        let material = Self::from_secret(spec, kind, secret).map_err(|_| OpenError)?;
-        // Nothing has two encodings, or one key would have two ids.
-        if material.secret() == secret { Ok(material) } else { Err(OpenError) }
+        Self::from_secret(spec, kind, secret).map_err(|_| OpenError)
     }
 
     /// The kind of key that this is the material of.
@@ -135,7 +132,7 @@ impl KeyMaterial {
     }
 
     /// The id of this material as that of a key: for one key, equal material has an equal id, and
-    /// nothing of the material can be learnt from it.
+    /// nothing of a secret can be learnt from it.
     ///
     /// # Errors
     /// [`MaterialError::Unsupported`] if the material is not of this spec.
@@ -146,7 +143,10 @@ impl KeyMaterial {
         let flags = [u8::from(key_id.multi_region())];
         let context: [&[u8]; 3] = [key_id.bytes(), &flags, &spec.code().to_be_bytes()];
         let mut id = [0; 32];
-        kbkdf::derive(self.secret(), ID_LABEL, &context, &mut id)?;
+        match self {
+            Self::Symmetric(key) => kbkdf::derive(key.expose(), ID_LABEL, &context, &mut id)?,
+            _ => kbkdf::derive(&*self.identity(), ID_LABEL, &context, &mut id)?,
+        }
         Ok(MaterialId::new(id))
     }
 
@@ -170,6 +170,17 @@ impl KeyMaterial {
         }
     }
 
+    /// What makes this material the same as other. An asymmetric key is known by its public key: a
+    /// private key has many encodings. An HMAC key is hashed because HMAC takes keys that differ in
+    /// zeros at the end for the same.
+    fn identity(&self) -> Zeroizing<[u8; 48]> {
+        let same = match self.public_key() {
+            Some(key) => Zeroizing::new([&[self.kind()], key.der()].concat()),
+            None => self.encode(),
+        };
+        Zeroizing::new(digest::sha384(&same))
+    }
+
     fn from_secret(spec: KeySpec, kind: u8, secret: &[u8]) -> Result<Self, MaterialError> {
         let key32 = || {
             let key = secret.try_into().map_err(|_| MaterialError::Malformed)?;
@@ -178,8 +189,8 @@ impl KeyMaterial {
         match kind {
             kind::SYMMETRIC => key32().map(Self::Symmetric),
             kind::HMAC => HmacKey::from_bytes(spec, secret).map(Self::Hmac),
-            kind::RSA => RsaKey::from_pkcs8(spec, secret).map(Self::Rsa),
-            kind::EC => EcKey::from_pkcs8(spec, secret).map(Self::Ec),
+            kind::RSA => RsaKey::from_stored(spec, secret).map(Self::Rsa),
+            kind::EC => EcKey::from_stored(spec, secret).map(Self::Ec),
             kind::ED25519 => Ed25519Key::from_seed(key32()?).map(Self::Ed25519),
             kind::ML_DSA => MlDsaKey::from_seed(spec, key32()?).map(Self::MlDsa),
             _ => {

@@ -45,6 +45,12 @@ where
     let signed = read(ours.sign(algorithm, MessageType::ExternalMu, &mu).unwrap());
     assert!(theirs.verify_with_context(MESSAGE, b"", &signed));
 
+    // Ours are randomised, as FIPS 204 recommends, in both ways.
+    for (message_type, input) in [(MessageType::Raw, MESSAGE), (MessageType::ExternalMu, &mu)] {
+        let sign = || ours.sign(algorithm, message_type, input).unwrap();
+        assert_ne!(sign(), sign());
+    }
+
     let seed: [u8; 32] = ours.encode()[1..].try_into().unwrap();
     let theirs = ml_dsa::ExpandedSigningKey::<P>::from_seed(&seed.into());
     let public_der = theirs.verifying_key().to_public_key_der().unwrap();

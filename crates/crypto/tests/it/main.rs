@@ -2,10 +2,13 @@
 #![allow(clippy::unwrap_used)]
 
 mod blob;
+mod documentation;
 mod envelope;
 mod interop;
 mod keyring;
+mod malformed;
 mod material;
+mod material_vectors;
 mod reference;
 mod seal;
 mod vectors;

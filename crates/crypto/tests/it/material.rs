@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use keystead_crypto::material::{DataKeyPair, KeyMaterial, MaterialError};
 use keystead_crypto::public::PublicKey;
-use keystead_crypto::spec;
+use keystead_crypto::spec::{self, Use};
 use keystead_crypto::{OpenError, OperationError, digest};
 use keystead_types::{
     EncapsulationAlgorithm, EncryptionAlgorithm, KeyAgreementAlgorithm, KeyId, KeySpec,
@@ -165,6 +165,46 @@ fn a_message_and_its_digest_have_the_same_signatures() {
         material.verify(algorithm, MessageType::Digest, &digest, &signed).unwrap();
         let signed = material.sign(algorithm, MessageType::Digest, &digest).unwrap();
         material.verify(algorithm, MessageType::Raw, message, &signed).unwrap();
+    }
+}
+
+#[test]
+fn one_material_serves_many_threads() {
+    // Fresh, so that what is parsed at the first use is asked for by all of them at once.
+    let specs = [KeySpec::Rsa2048, KeySpec::EccNistP256, KeySpec::MlDsa44, KeySpec::MlKem512];
+    for material in specs.map(|spec| KeyMaterial::generate(spec).unwrap()) {
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| (0..10).for_each(|_| use_once(&material)));
+            }
+        });
+    }
+}
+
+fn use_once(material: &KeyMaterial) {
+    let der = material.public_key().unwrap().der();
+    for entry in spec::of(material.spec()).uses {
+        match entry {
+            Use::EncryptDecrypt(all) => {
+                let ciphertext = material.encrypt(all[0].algorithm, b"plaintext").unwrap();
+                assert_eq!(*material.decrypt(all[0].algorithm, &ciphertext).unwrap(), b"plaintext");
+            }
+            Use::SignVerify(all) => {
+                for message in all[0].messages {
+                    let input = vec![7; message.length.unwrap_or(10)];
+                    let (algorithm, message_type) = (all[0].algorithm, message.message_type);
+                    let signed = material.sign(algorithm, message_type, &input).unwrap();
+                    material.verify(algorithm, message_type, &input, &signed).unwrap();
+                }
+            }
+            Use::KeyAgreement(all) => assert!(material.agree(all[0].algorithm, der).is_ok()),
+            Use::EncapsulateDecapsulate(all) => {
+                let made = material.encapsulate(all[0].algorithm).unwrap();
+                let secret = material.decapsulate(all[0].algorithm, &made.ciphertext).unwrap();
+                assert_eq!(secret, made.shared_secret);
+            }
+            Use::GenerateVerifyMac(_) => unreachable!("no MAC key is asked"),
+        }
     }
 }
 
@@ -335,6 +375,17 @@ fn imported_material_is_that_of_the_pair() {
             assert_eq!(KeyMaterial::import(spec, bytes).unwrap_err(), MaterialError::Malformed);
         }
     }
+    // For one key, the encoding does not matter; for HMAC, zeros at the end do.
+    let spec = KeySpec::EccNistP256;
+    let pair = DataKeyPair::generate(spec).unwrap();
+    let id =
+        |material: &KeyMaterial| material.id(&KeyId::new([1; 16], false), material.spec()).unwrap();
+    let with_public = KeyMaterial::import(spec, &pair.private_key).unwrap();
+    let without_public = KeyMaterial::import(spec, &without_public_key(&pair.private_key)).unwrap();
+    assert_eq!(id(&with_public), id(&without_public));
+    let hmac = |len| KeyMaterial::import(KeySpec::Hmac256, &vec![0; len]).unwrap();
+    assert_ne!(id(&hmac(32)), id(&hmac(33)));
+
     let lengths = |spec: KeySpec, lengths: [usize; 4]| {
         lengths.map(|len| KeyMaterial::import(spec, &vec![1; len]).is_ok())
     };
@@ -342,4 +393,16 @@ fn imported_material_is_that_of_the_pair() {
     assert_eq!(lengths(KeySpec::Hmac384, [47, 48, 128, 129]), [false, true, true, false]);
     let unsupported = Err(MaterialError::Unsupported(KeySpec::MlDsa44));
     assert_eq!(KeyMaterial::import(KeySpec::MlDsa44, &[1; 32]).map(|_| ()), unsupported);
+}
+
+/// PKCS#8 of a P-256 key without the public key, which stands at the end of the `ECPrivateKey`.
+fn without_public_key(pkcs8: &[u8]) -> Vec<u8> {
+    let len = |of: usize| pkcs8[of] - 70;
+    let mut shorter = pkcs8[..pkcs8.len() - 70].to_vec();
+    // SEQUENCE { INTEGER, AlgorithmIdentifier (21), OCTET STRING { SEQUENCE { .. } } }
+    assert_eq!([shorter[0], shorter[1], shorter[27], shorter[29]], [0x30, 0x81, 0x04, 0x30]);
+    (shorter[2], shorter[28], shorter[30]) = (len(2), len(28), len(30));
+    // A length below 128 has one byte.
+    shorter.remove(1);
+    shorter
 }

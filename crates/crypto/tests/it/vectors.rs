@@ -19,7 +19,7 @@ use keystead_types::{ClusterId, KeyId, KeySpec, MaterialId};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::pairs;
+use crate::{material_vectors, pairs};
 
 const CONTEXTS: [&[(&str, &str)]; 6] = [
     &[],
@@ -29,7 +29,7 @@ const CONTEXTS: [&[(&str, &str)]; 6] = [
     &[("aws:s3:arn", "arn:aws:s3:::bucket/object")],
     &[("Straße", "日本語"), ("e\u{301}", "é"), ("\u{1f511}", "\0")],
 ];
-const KEY_IDS: [&str; 2] =
+pub(crate) const KEY_IDS: [&str; 2] =
     ["1234abcd-12ab-34cd-56ef-1234567890ab", "mrk-1234abcd12ab34cd56ef1234567890ab"];
 const LABELS: [(&str, Label); 4] = [
     ("root", Label::Root),
@@ -82,19 +82,7 @@ fn envelopes_open() {
 #[test]
 fn a_whole_hierarchy_opens_from_its_seal() {
     for vector in read("hierarchy") {
-        let seal = file_seal(&array(&vector["seal_key"]));
-        let sealed = SealedRoot {
-            seal_id: text(&vector["root"]["seal_id"]).into(),
-            check_value: unhex(&vector["root"]["check_value"]),
-            blob: unhex(&vector["root"]["blob"]),
-        };
-        assert_eq!(seal.id(), sealed.seal_id);
-        let cluster = text(&vector["cluster_id"]).parse().unwrap();
-        let keyring = Keyring::new(&seal.unwrap(&sealed, cluster).unwrap()).unwrap();
-        for domain in list(&vector["domain_keys"]) {
-            let epoch = number(&domain["epoch"]);
-            keyring.add_domain_key(epoch, &unhex(&domain["wrapped"])).unwrap();
-        }
+        let keyring = keyring(&vector);
         for wrap in list(&vector["materials"]) {
             let wrapped = unhex(&wrap["wrapped"]);
             let material = keyring.unwrap_material(&binding(wrap), &wrapped).unwrap();
@@ -111,6 +99,24 @@ fn a_whole_hierarchy_opens_from_its_seal() {
     }
 }
 
+/// The keyring of a hierarchy, opened from its seal.
+pub(crate) fn keyring(vector: &Value) -> Keyring {
+    let seal = file_seal(&array(&vector["seal_key"]));
+    let sealed = SealedRoot {
+        seal_id: text(&vector["root"]["seal_id"]).into(),
+        check_value: unhex(&vector["root"]["check_value"]),
+        blob: unhex(&vector["root"]["blob"]),
+    };
+    assert_eq!(seal.id(), sealed.seal_id);
+    let cluster = text(&vector["cluster_id"]).parse().unwrap();
+    let keyring = Keyring::new(&seal.unwrap(&sealed, cluster).unwrap()).unwrap();
+    for domain in list(&vector["domain_keys"]) {
+        let epoch = number(&domain["epoch"]);
+        keyring.add_domain_key(epoch, &unhex(&domain["wrapped"])).unwrap();
+    }
+    keyring
+}
+
 #[test]
 #[ignore = "writes files"]
 fn write_missing_vectors() {
@@ -119,6 +125,8 @@ fn write_missing_vectors() {
     write("blob_v1", blobs);
     write("envelope", envelopes);
     write("hierarchy", || vec![hierarchy()]);
+    write("material", material_vectors::materials);
+    write("wrapped_material", || vec![material_vectors::wrapped()]);
 }
 
 fn contexts() -> Vec<Value> {
@@ -246,13 +254,13 @@ fn path(name: &str) -> PathBuf {
     PathBuf::from(format!("../../tests/vectors/{name}.json"))
 }
 
-fn read(name: &str) -> Vec<Value> {
+pub(crate) fn read(name: &str) -> Vec<Value> {
     let vectors = serde_json::from_slice::<Vec<Value>>(&fs::read(path(name)).unwrap()).unwrap();
     assert!(!vectors.is_empty());
     vectors
 }
 
-fn write(name: &str, make: impl FnOnce() -> Vec<Value>) {
+pub(crate) fn write(name: &str, make: impl FnOnce() -> Vec<Value>) {
     if !path(name).exists() {
         let mut text = serde_json::to_string_pretty(&make()).unwrap();
         text.push('\n');
@@ -260,7 +268,7 @@ fn write(name: &str, make: impl FnOnce() -> Vec<Value>) {
     }
 }
 
-fn counting() -> [u8; 32] {
+pub(crate) fn counting() -> [u8; 32] {
     std::array::from_fn(|i| u8::try_from(i).unwrap())
 }
 
@@ -268,7 +276,7 @@ fn symmetric(bytes: &[u8; 32]) -> KeyMaterial {
     KeyMaterial::Symmetric(Key32::from_bytes(bytes).unwrap())
 }
 
-fn file_seal(key: &[u8; 32]) -> FileSeal {
+pub(crate) fn file_seal(key: &[u8; 32]) -> FileSeal {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("seal.key");
     fs::write(&path, key).unwrap();
@@ -276,27 +284,27 @@ fn file_seal(key: &[u8; 32]) -> FileSeal {
     FileSeal::open(&path).unwrap()
 }
 
-fn text(value: &Value) -> &str {
+pub(crate) fn text(value: &Value) -> &str {
     value.as_str().unwrap()
 }
 
-fn number(value: &Value) -> u32 {
+pub(crate) fn number(value: &Value) -> u32 {
     value.as_u64().unwrap().try_into().unwrap()
 }
 
-fn list(value: &Value) -> &[Value] {
+pub(crate) fn list(value: &Value) -> &[Value] {
     value.as_array().unwrap()
 }
 
-fn unhex(value: &Value) -> Vec<u8> {
+pub(crate) fn unhex(value: &Value) -> Vec<u8> {
     hex::decode(text(value)).unwrap()
 }
 
-fn array(value: &Value) -> [u8; 32] {
+pub(crate) fn array(value: &Value) -> [u8; 32] {
     unhex(value).try_into().unwrap()
 }
 
-fn key_id(vector: &Value) -> KeyId {
+pub(crate) fn key_id(vector: &Value) -> KeyId {
     text(&vector["key_id"]).parse().unwrap()
 }
 
@@ -309,7 +317,7 @@ fn context(value: &Value) -> CanonicalContext {
     CanonicalContext::from_map(&pairs).unwrap()
 }
 
-fn binding(vector: &Value) -> MaterialBinding {
+pub(crate) fn binding(vector: &Value) -> MaterialBinding {
     MaterialBinding {
         account: text(&vector["account"]).parse().unwrap(),
         key_id: key_id(vector),
