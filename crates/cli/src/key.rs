@@ -35,9 +35,17 @@ pub enum Output {
 
 #[derive(Subcommand)]
 enum KeyCommand {
-    /// Create a symmetric key.
+    /// Create a key.
     Create {
-        /// What the key is for.
+        /// The kind of key, in AWS's names: SYMMETRIC_DEFAULT, RSA_4096, ECC_NIST_P256, HMAC_256,
+        /// ML_DSA_65, ML_KEM_768 and so on.
+        #[arg(long, default_value = "SYMMETRIC_DEFAULT")]
+        spec: String,
+        /// What it is used for: SIGN_VERIFY, ENCRYPT_DECRYPT, GENERATE_VERIFY_MAC, KEY_AGREEMENT or
+        /// ENCAPSULATE_DECAPSULATE. Only a symmetric key does without.
+        #[arg(long)]
+        usage: Option<String>,
+        /// A description for people.
         #[arg(long, default_value = "")]
         description: String,
         /// A name for it, with or without `alias/`.
@@ -75,8 +83,10 @@ pub async fn run(arguments: KeyArguments) -> Result<()> {
     let client = Client::from_environment(arguments.endpoint_url.as_deref())?;
     let json = arguments.output == Output::Json;
     match arguments.command {
-        KeyCommand::Create { description, alias } => {
-            create(&client, json, &description, alias.as_deref()).await
+        KeyCommand::Create { spec, usage, description, alias } => {
+            let input =
+                json!({ "KeySpec": spec, "KeyUsage": usage, "Description": description });
+            create(&client, json, &input, alias.as_deref()).await
         }
         KeyCommand::List => list(&client, json).await,
         KeyCommand::Describe { key } => {
@@ -100,8 +110,8 @@ pub async fn run(arguments: KeyArguments) -> Result<()> {
     }
 }
 
-async fn create(client: &Client, json: bool, description: &str, alias: Option<&str>) -> Result<()> {
-    let answer = client.call("CreateKey", &json!({ "Description": description })).await?;
+async fn create(client: &Client, json: bool, input: &Value, alias: Option<&str>) -> Result<()> {
+    let answer = client.call("CreateKey", input).await?;
     let metadata = &answer["KeyMetadata"];
     if let Some(alias) = alias {
         let name = alias.strip_prefix("alias/").unwrap_or(alias);

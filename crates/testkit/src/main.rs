@@ -10,7 +10,8 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 use keystead_testkit::checks::{
-    Outcome, audit, bench, bench_cluster, chaos, memory, mutations, retries, sim, syscalls, tls,
+    Outcome, audit, bench, bench_cluster, chaos, memory, mutations, retries, sim, slow_keys, syscalls,
+    timing, tls,
 };
 use keystead_testkit::proxy::DropFirstReply;
 
@@ -41,6 +42,10 @@ enum Check {
     BenchCluster(bench_cluster::Options),
     /// Memory per key.
     Memory(memory::Options),
+    /// How long Encrypt takes while RSA keys are made.
+    SlowKeys(slow_keys::Options),
+    /// Whether the time of a refusal tells what was wrong with a ciphertext.
+    Timing(timing::Options),
     /// The key exchange that a running node agrees on with a TLS client.
     TlsGroup(tls::Options),
     /// A proxy for tests of other clients; prints its address and runs until it is ended.
@@ -75,6 +80,8 @@ async fn main() -> ExitCode {
         Check::Bench(options) => bench::run(&options).await,
         Check::BenchCluster(options) => bench_cluster::run(&options).await,
         Check::Memory(options) => memory::run(&options).await,
+        Check::SlowKeys(options) => slow_keys::run(&options).await,
+        Check::Timing(options) => timing::run(&options),
         Check::TlsGroup(options) => tls::run(&options).await,
         Check::Proxy(options) => proxy(&options).await.map(|()| Outcome::default()),
         Check::BareServer(options) => {

@@ -4,6 +4,7 @@
 mod blob;
 mod documentation;
 mod envelope;
+mod forgery;
 mod interop;
 mod keyring;
 mod malformed;

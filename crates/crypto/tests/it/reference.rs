@@ -33,7 +33,8 @@ impl Message<'_> {
         [self.salted_header, commitment, &self.iv, &ciphertext].concat()
     }
 
-    fn keys(&self) -> (Vec<u8>, Vec<u8>) {
+    /// The AES key and the commitment.
+    pub fn keys(&self) -> (Vec<u8>, Vec<u8>) {
         let info = [
             &1u32.to_be_bytes(),
             self.label.as_bytes(),
@@ -47,4 +48,11 @@ impl Message<'_> {
         let keys = hmac::sign(&key, &info).as_ref().to_vec();
         (keys[..32].to_vec(), keys[32..].to_vec())
     }
+}
+
+/// Whether AES-GCM alone opens a ciphertext with its tag.
+pub fn gcm_opens(key: &[u8], iv: &[u8], aad: &[u8], sealed: &[u8]) -> bool {
+    let cipher = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, key).unwrap());
+    let iv = Nonce::try_assume_unique_for_key(iv).unwrap();
+    cipher.open_in_place(iv, Aad::from(aad), &mut sealed.to_vec()).is_ok()
 }

@@ -12,7 +12,9 @@ pub mod memory;
 pub mod mutations;
 pub mod retries;
 pub mod sim;
+pub mod slow_keys;
 pub mod syscalls;
+pub mod timing;
 pub mod tls;
 
 /// What every check is told.
