@@ -159,6 +159,7 @@ pub(crate) fn handle<O: Operation>(handling: Handling) -> Answering {
         let mut record = handling.request.record(handling.operation, handling.region.name());
         record.read_only(O::READ_ONLY);
         let deadline = Instant::now() + DEADLINE;
+        let mut attempts = 0;
         let result = loop {
             match attempt::<O>(&handling, &mut record, deadline).await {
                 Ok(body) => break Ok(body),
@@ -166,9 +167,20 @@ pub(crate) fn handle<O: Operation>(handling: Handling) -> Answering {
                 Err(Failure::Stale) if Instant::now() < deadline => {}
                 Err(Failure::Stale) => break Err(messages::internal()),
             }
+            tokio::time::sleep(pause(attempts, handling.request.request_id)).await;
+            attempts += 1;
         };
         conclude(&handling, record, result)
     })
+}
+
+/// How long a request that was stale waits before its next attempt. Requests that change one key
+/// make each other stale, and every attempt is a log entry: they go out of each other's way, each by
+/// another part of a time that doubles up to 64 ms.
+fn pause(attempts: usize, request: RequestId) -> Duration {
+    let most = Duration::from_millis(1 << attempts.min(6));
+    let bytes = request.bytes();
+    most * u32::from(bytes[(attempts + 9) % bytes.len()]) / 256
 }
 
 /// Handles a request for an operation that AWS KMS has and this service does not.
