@@ -84,8 +84,7 @@ pub async fn run(arguments: KeyArguments) -> Result<()> {
     let json = arguments.output == Output::Json;
     match arguments.command {
         KeyCommand::Create { spec, usage, description, alias } => {
-            let input =
-                json!({ "KeySpec": spec, "KeyUsage": usage, "Description": description });
+            let input = json!({ "KeySpec": spec, "KeyUsage": usage, "Description": description });
             create(&client, json, &input, alias.as_deref()).await
         }
         KeyCommand::List => list(&client, json).await,

@@ -100,8 +100,22 @@ mod tests {
     /// Texts that look like parts of the form or differ in what somebody might normalise away.
     fn edgy_text(rng: &mut fastrand::Rng) -> String {
         const PARTS: [&str; 16] = [
-            "", "a", "A", "ab", "b", "\0", "\0\0", "\0\u{1}", "=", ",", "\u{e9}", "e\u{301}", " ",
-            "\u{feff}", "\u{10ffff}", "\n",
+            "",
+            "a",
+            "A",
+            "ab",
+            "b",
+            "\0",
+            "\0\0",
+            "\0\u{1}",
+            "=",
+            ",",
+            "\u{e9}",
+            "e\u{301}",
+            " ",
+            "\u{feff}",
+            "\u{10ffff}",
+            "\n",
         ];
         let text: String = (0..rng.usize(..4)).map(|_| PARTS[rng.usize(..PARTS.len())]).collect();
         if rng.u32(..2000) == 0 { text + &"x".repeat(rng.usize(..2000)) } else { text }
@@ -111,9 +125,8 @@ mod tests {
     fn a_million_contexts_come_back() {
         let mut rng = fastrand::Rng::with_seed(1);
         for _ in 0..1_000_000 {
-            let pairs: BTreeMap<String, String> = (0..rng.usize(..5))
-                .map(|_| (edgy_text(&mut rng), edgy_text(&mut rng)))
-                .collect();
+            let pairs: BTreeMap<String, String> =
+                (0..rng.usize(..5)).map(|_| (edgy_text(&mut rng), edgy_text(&mut rng))).collect();
             let context = CanonicalContext::from_map(&pairs).unwrap();
             assert_eq!(parse(context.bytes()), Some(pairs));
         }

@@ -10,8 +10,8 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 use keystead_testkit::checks::{
-    Outcome, audit, bench, bench_cluster, chaos, memory, mutations, retries, sim, slow_keys, syscalls,
-    timing, tls,
+    Outcome, audit, bench, bench_cluster, chaos, memory, mutations, retries, sim, slow_keys,
+    syscalls, timing, tls,
 };
 use keystead_testkit::proxy::DropFirstReply;
 

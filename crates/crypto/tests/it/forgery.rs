@@ -1,6 +1,7 @@
 //! What somebody could make of ciphertexts without the key: damage, recombinations, and ciphertexts
 //! that AES-GCM alone opens under two keys. Each refusal is counted by the check it is due to, as
 //! the description in `reference.rs` sees it.
+#![allow(clippy::print_stdout)]
 
 use std::collections::BTreeMap;
 
@@ -30,7 +31,6 @@ const UNCHECKED: bool = cfg!(feature = "danger-skip-commitment");
 struct Sealed {
     with: u8,
     context: CanonicalContext,
-    plaintext: Vec<u8>,
     bytes: Vec<u8>,
 }
 
@@ -41,7 +41,7 @@ impl Sealed {
         let context = context(&[("blob", &rng.u64(..).to_string())]);
         let plaintext: Vec<u8> = std::iter::repeat_with(|| rng.u8(..)).take(len).collect();
         let bytes = blob::encrypt(&material(with), &key_id, &id, &context, &plaintext).unwrap();
-        Self { with, context, plaintext, bytes }
+        Self { with, context, bytes }
     }
 
     /// Whether a ciphertext opens where this one does.
@@ -156,7 +156,9 @@ fn what_gcm_opens_under_two_keys_is_refused() {
         assert!(opens(&material(1), &first.context, &bytes));
         accepted += usize::from(opens(&material(2), &first.context, &bytes));
     }
-    println!("AES-GCM opens {under_both} of 1000 under two keys; accepted under the second: {accepted}");
+    println!(
+        "AES-GCM opens {under_both} of 1000 under two keys; accepted under the second: {accepted}"
+    );
     assert_eq!(accepted, if UNCHECKED { 1000 } else { 0 });
 }
 
@@ -211,7 +213,7 @@ fn times(x: u128, y: u128) -> u128 {
             product ^= power;
         }
         let carry = power & 1;
-        power = power >> 1 ^ (0xe1 << 120) * carry;
+        power = (power >> 1) ^ ((0xe1 << 120) * carry);
     }
     product
 }

@@ -94,7 +94,8 @@ struct Subject {
 
 impl Subject {
     fn new() -> Result<Self> {
-        let (material, key) = (KeyMaterial::Symmetric(Key32::generate()?), KeyId::new([7; 16], false));
+        let (material, key) =
+            (KeyMaterial::Symmetric(Key32::generate()?), KeyId::new([7; 16], false));
         let context = |value: &str| {
             CanonicalContext::from_map(&BTreeMap::from([("name".to_owned(), value.to_owned())]))
         };
