@@ -1,25 +1,30 @@
 //! Work that keeps a processor busy for milliseconds to seconds, and must delay nobody else.
 
 use std::sync::Arc;
-use std::thread::available_parallelism;
+use std::thread::{self, available_parallelism};
 
 use keystead_api::{Error, messages};
-use tokio::sync::Semaphore;
+use rustix::process::setpriority_process;
+use tokio::sync::{Semaphore, oneshot};
+use tokio::task::spawn_blocking;
 
 /// More than this many waiting only makes everybody wait.
 const WAITING: usize = 1000;
+/// What such threads leave to the others, in the kernel's measure: nearly everything.
+const NICENESS: i32 = 19;
 
 /// A bounded number of threads for such work, and a bounded number of requests that wait for one.
 #[derive(Debug)]
 pub(crate) struct SlowWork {
     waiting: Semaphore,
     running: Arc<Semaphore>,
+    in_background: bool,
 }
 
 impl SlowWork {
-    /// On half of the processors, at least one.
+    /// On half of the processors, at least one, as far as nothing else needs them.
     pub(crate) fn in_background() -> Self {
-        Self::at_a_time((processors() / 2).max(1))
+        Self { in_background: true, ..Self::at_a_time((processors() / 2).max(1)) }
     }
 
     /// On every processor.
@@ -28,7 +33,8 @@ impl SlowWork {
     }
 
     fn at_a_time(running: usize) -> Self {
-        Self { waiting: Semaphore::new(WAITING), running: Arc::new(Semaphore::new(running)) }
+        let (waiting, running) = (Semaphore::new(WAITING), Arc::new(Semaphore::new(running)));
+        Self { waiting, running, in_background: false }
     }
 
     /// Does the work. Work that has begun goes on even if nobody waits for it any more, and counts
@@ -43,12 +49,34 @@ impl SlowWork {
         let _waiting = self.waiting.try_acquire().map_err(|_| messages::throttled())?;
         let running = Arc::clone(&self.running).acquire_owned().await;
         let running = running.map_err(|_| messages::internal())?;
-        let done = tokio::task::spawn_blocking(move || {
+        let work = move || {
             let _running = running;
             work()
-        });
-        done.await.map_err(|_| messages::internal())
+        };
+        if self.in_background {
+            on_thread_of_its_own(work).await
+        } else {
+            spawn_blocking(work).await.map_err(|_| messages::internal())
+        }
     }
+}
+
+/// A thread that has become nice remains so, and is given to nobody else.
+async fn on_thread_of_its_own<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Error> {
+    let (done, result) = oneshot::channel();
+    let started = thread::Builder::new().name("keystead-slow".into()).spawn(move || {
+        // Of the calling thread alone, on Linux. A thread that may not be nice does the same work.
+        let _ = setpriority_process(None, NICENESS);
+        // Whoever asked may have left.
+        let _ = done.send(work());
+    });
+    started.map_err(|error| {
+        tracing::error!(%error, "no thread could be started");
+        messages::internal()
+    })?;
+    result.await.map_err(|_| messages::internal())
 }
 
 fn processors() -> usize {
