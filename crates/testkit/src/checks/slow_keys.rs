@@ -13,6 +13,7 @@ use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 
+use super::bench::median;
 use super::{Common, Outcome};
 use crate::client::{Client, Target};
 use crate::node::{Mode, Node};
@@ -31,10 +32,10 @@ pub struct Options {
     #[arg(long, default_value_t = 500)]
     rate: u32,
     /// How often both are measured in turn.
-    #[arg(long, default_value_t = 4)]
+    #[arg(long, default_value_t = 5)]
     rounds: usize,
     /// Seconds of each measurement.
-    #[arg(long, default_value_t = 5)]
+    #[arg(long, default_value_t = 3)]
     seconds: u64,
     /// The keys that are created meanwhile.
     #[arg(long, default_value = "RSA_4096")]
@@ -52,19 +53,27 @@ pub async fn run(options: &Options) -> Result<Outcome> {
     let node = Node::start(&options.common.binary, Mode::Ephemeral).await?;
     let load = Load::prepare(node.target(), options).await?;
     load.measure().await?;
-    let (mut alone, mut beside, mut created) = (Vec::new(), Vec::new(), 0);
+    let (mut rounds, mut created) = (Vec::new(), 0);
     for _ in 0..options.rounds {
-        alone.extend(load.measure().await?);
+        let alone = load.measure().await?;
         let creators = Creators::start(node.target(), &options.spec);
-        beside.extend(load.measure().await?);
+        rounds.push((alone, load.measure().await?));
         created += creators.end().await?;
     }
-    let (alone, beside) = (Times::of(alone), Times::of(beside));
-    let ratio = beside.p99 / alone.p99;
+    let middle = |of: fn(&(Times, Times)) -> f64| median(rounds.iter().map(of));
+    let ratio = middle(|(alone, beside)| beside.p99 / alone.p99);
     let figures = format!(
-        "Encrypt at {}/s: p50/p99 {:.2}/{:.2} ms alone, {:.2}/{:.2} ms while {created} {} keys were \
-         created without a pause (ratio of the p99 {ratio:.2}), {} calls each",
-        options.rate, alone.p50, alone.p99, beside.p50, beside.p99, options.spec, alone.count,
+        "Encrypt at {}/s, medians of {} rounds of {} calls each: p50/p99 {:.2}/{:.2} ms alone, \
+         {:.2}/{:.2} ms while {created} {} keys were created without a pause (ratio of the p99 \
+         {ratio:.2})",
+        options.rate,
+        options.rounds,
+        load.calls,
+        middle(|(alone, _)| alone.p50),
+        middle(|(alone, _)| alone.p99),
+        middle(|(_, beside)| beside.p50),
+        middle(|(_, beside)| beside.p99),
+        options.spec,
     );
     let mut outcome = Outcome { figures, violations: Vec::new() };
     outcome.require(created > 0, || "no key was created".into());
@@ -99,8 +108,8 @@ impl Load {
         })
     }
 
-    /// How long each call took, in milliseconds, from the moment when it was due.
-    async fn measure(&self) -> Result<Vec<f64>> {
+    /// How long the calls took, each from the moment when it was due.
+    async fn measure(&self) -> Result<Times> {
         let mut due = interval(self.period);
         due.set_missed_tick_behavior(MissedTickBehavior::Burst);
         let mut calls = JoinSet::new();
@@ -117,7 +126,8 @@ impl Load {
                 Ok(took.as_secs_f64() * 1000.0)
             });
         }
-        calls.join_all().await.into_iter().collect()
+        let times: Result<_> = calls.join_all().await.into_iter().collect();
+        Ok(Times::of(times?))
     }
 }
 
@@ -158,17 +168,12 @@ impl Creators {
 struct Times {
     p50: f64,
     p99: f64,
-    count: usize,
 }
 
 impl Times {
     fn of(mut times: Vec<f64>) -> Self {
         times.sort_by(f64::total_cmp);
         let at = |percent: usize| times.get(times.len() * percent / 100).copied();
-        Self {
-            p50: at(50).unwrap_or(f64::NAN),
-            p99: at(99).unwrap_or(f64::NAN),
-            count: times.len(),
-        }
+        Self { p50: at(50).unwrap_or(f64::NAN), p99: at(99).unwrap_or(f64::NAN) }
     }
 }
