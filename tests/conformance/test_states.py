@@ -42,7 +42,7 @@ def check(answer, touch, state, key, body):
 class TestStates:
     @pytest.mark.parametrize("operation, touch, state", list(cases(TOUCHES)))
     def test_by_id(self, wire, own, operation, touch, state):
-        key = own.key()
+        key = own.key(touch.kind)
         body = touch.body(own, key)
         key.become(state)
         check(wire.call(own, operation, body), touch, state, key, body)
@@ -50,7 +50,7 @@ class TestStates:
     @pytest.mark.parametrize("operation, touch, state", list(cases(NAMED)))
     def test_by_any_other_name(self, wire, own, operation, touch, state):
         """The same answer, which tells the key's ARN even when an alias was asked for."""
-        key = own.key()
+        key = own.key(touch.kind)
         alias = key.alias()
         others = [key.arn, *([alias, alias_arn(alias)] * touch.aliases)]
         bodies = [touch.body(own, key.named(name)) for name in others]
@@ -69,7 +69,7 @@ def test_deleted(clock_node, clock, generated):
     own = Account(clock_node)
     prepared = []
     for operation, touch in TOUCHES:
-        key = own.key()
+        key = own.key(touch.kind)
         prepared.append((operation, touch, key, touch.body(own, key)))
     for _, _, key, _ in prepared:
         own.ok("ScheduleKeyDeletion", {"KeyId": key.id, "PendingWindowInDays": 7})
