@@ -26,10 +26,10 @@ def encoded(data):
     return base64.b64encode(data).decode()
 
 
-def peer():
-    """The public key of somebody with whom an agreement key can agree on a secret."""
-    public = ec.generate_private_key(ec.SECP256R1()).public_key()
-    return encoded(public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
+def peer(curve):
+    """The public key of somebody with whom a key of this curve can agree on a secret."""
+    public = ec.generate_private_key(curve()).public_key()
+    return public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
 # What is sent along with a key's name to use a key of one of these kinds.
@@ -39,7 +39,7 @@ SIGNED = {
     "SigningAlgorithm": "ED25519_SHA_512",
 }
 AUTHENTICATED = {"Message": encoded(SECRET), "MacAlgorithm": "HMAC_SHA_256"}
-AGREED = {"KeyAgreementAlgorithm": "ECDH", "PublicKey": peer()}
+AGREED = {"KeyAgreementAlgorithm": "ECDH", "PublicKey": encoded(peer(ec.SECP256R1))}
 ENCAPSULATED = {"EncapsulationAlgorithm": "ML_KEM"}
 
 
