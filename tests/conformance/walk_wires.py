@@ -21,6 +21,7 @@ __all__ = ["Grpc", "Json", "generated", "wire"]
 STATUS = {
     "AccessDeniedException": grpc.StatusCode.PERMISSION_DENIED,
     "DisabledException": grpc.StatusCode.FAILED_PRECONDITION,
+    "DryRunOperationException": grpc.StatusCode.FAILED_PRECONDITION,
     "KMSInvalidStateException": grpc.StatusCode.FAILED_PRECONDITION,
     "NotFoundException": grpc.StatusCode.NOT_FOUND,
     "UnrecognizedClientException": grpc.StatusCode.UNAUTHENTICATED,
