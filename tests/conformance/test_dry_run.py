@@ -43,7 +43,7 @@ OFFERED = {
 }
 # Those that are not built.
 OPEN = {"CreateGrant", "RetireGrant", "RevokeGrant"}
-DRY_RUN = sorted(OFFERED - OPEN)
+DRY_RUN = sorted(OFFERED & ROWS.keys())
 TOUCHES = [(name, touch) for name in DRY_RUN for touch in ROWS[name].touches]
 RSA = "RSA_2048/ENCRYPT_DECRYPT"
 OAEP = "RSAES_OAEP_SHA_256"
@@ -75,7 +75,7 @@ def said(answer):
 def test_the_list_is_whole():
     assert {name for name in OPERATIONS if "DryRun" in OPERATIONS[name]["members"]} == OFFERED
     assert not OPEN & ROWS.keys(), "built: take it off the list"
-    assert OFFERED - OPEN <= ROWS.keys()
+    assert OFFERED - ROWS.keys() == OPEN
 
 
 @each_operation
