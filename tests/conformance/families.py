@@ -144,4 +144,6 @@ SIGNERS = [
     if usage == "SIGN_VERIFY"
     for algorithm in algorithms
 ]
-ENCRYPTERS = [(spec, algorithm) for spec in OAEP for algorithm in ALGORITHMS[spec, "ENCRYPT_DECRYPT"]]
+ENCRYPTERS = [
+    (spec, algorithm) for spec in OAEP for algorithm in ALGORITHMS[spec, "ENCRYPT_DECRYPT"]
+]

@@ -1,5 +1,5 @@
-"""What of AWS's table of key states no test reaches, because it is not built. `test_states` fails as
-soon as something of this is built and is still on a list here."""
+"""What of AWS's table of key states no test reaches, because it is not built. `test_states` fails
+as soon as something of this is built and is still on a list here."""
 
 # The states that no key can be in yet, with what would lead to each: an operation and its input.
 # The answers that operations give in them stand in the rows of the walk already, but for those in

@@ -15,6 +15,7 @@ from expect import violation, violations
 from families import (
     AGREED_SECRETS,
     ALGORITHMS,
+    ELSEWHERE,
     ENCAPSULATIONS,
     ENCRYPTERS,
     MACS,
@@ -22,6 +23,7 @@ from families import (
     OAEP,
     SIGNATURES,
     SIGNERS,
+    enumeration,
 )
 from families_world import call, generated, keys, own
 from walk_world import peer
@@ -350,3 +352,35 @@ class TestEncapsulation:
         other = key | {"KeyId": keys(spec, "ENCAPSULATE_DECAPSULATE", 2).id}
         blob = made["SharedSecretCiphertextBlob"]
         assert self.decapsulated(call, other, blob) != made["SharedSecret"]
+
+
+@pytest.mark.parametrize("spec", enumeration("DataKeyPairSpec"))
+class TestDataKeyPairs:
+    CONTEXT = {"a": "1"}
+
+    @pytest.fixture
+    def body(self, keys, spec):
+        key = keys("SYMMETRIC_DEFAULT", "ENCRYPT_DECRYPT")
+        return {"KeyId": key.id, "KeyPairSpec": spec, "EncryptionContext": self.CONTEXT}
+
+    def opened(self, call, made):
+        blob = made["PrivateKeyCiphertextBlob"]
+        call.refused(BAD_BLOB, "", "Decrypt", CiphertextBlob=blob)
+        return call.ok("Decrypt", CiphertextBlob=blob, EncryptionContext=self.CONTEXT)
+
+    def test_with_plaintext(self, call, body, spec):
+        answer = call("GenerateDataKeyPair", **body)
+        if spec in ELSEWHERE:
+            assert answer.code == "UnsupportedOperationException", answer.message
+            return
+        opened = self.opened(call, answer.body)
+        assert opened["Plaintext"] == answer.body["PrivateKeyPlaintext"]
+        assert opened["KeyMaterialId"] == answer.body["KeyMaterialId"]
+
+    def test_without_plaintext(self, call, body, spec):
+        answer = call("GenerateDataKeyPairWithoutPlaintext", **body)
+        if spec in ELSEWHERE:
+            assert answer.code == "UnsupportedOperationException", answer.message
+            return
+        assert self.opened(call, answer.body)["KeyMaterialId"] == answer.body["KeyMaterialId"]
+        assert "PrivateKeyPlaintext" not in answer.body

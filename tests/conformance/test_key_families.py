@@ -1,8 +1,7 @@
-"""Every spec, usage, algorithm and message type, allowed or not, over both wires. What is allowed is
-in `families`; everything else is refused in the way that this file says."""
+"""Every spec, usage, algorithm and message type, allowed or not, over both wires. What is allowed
+is in `families`; everything else is refused in the way that this file says."""
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec
 from families import (
     ALGORITHMS,
     ELSEWHERE,
@@ -14,48 +13,13 @@ from families import (
     enumeration,
     has_public_key,
 )
+from families_requests import USES, Case
 from families_world import call, generated, keys, own
-from walk_world import SYMMETRIC, peer
 
-MESSAGE = b"a text of no interest"
 BAD_USAGE = "InvalidKeyUsageException"
 INVALID = "ValidationException"
 UNSUPPORTED = "UnsupportedOperationException"
 
-# The operations that use a key: the usage that they need, the member that names an algorithm and
-# the enumeration of those. A data key has no such member, and is encrypted with SYMMETRIC_DEFAULT.
-ENCRYPTION = ("ENCRYPT_DECRYPT", "EncryptionAlgorithm", "EncryptionAlgorithmSpec")
-SIGNING = ("SIGN_VERIFY", "SigningAlgorithm", "SigningAlgorithmSpec")
-MAC = ("GENERATE_VERIFY_MAC", "MacAlgorithm", "MacAlgorithmSpec")
-AGREEMENT = ("KEY_AGREEMENT", "KeyAgreementAlgorithm", "KeyAgreementAlgorithmSpec")
-ENCAPSULATION = (
-    "ENCAPSULATE_DECAPSULATE",
-    "EncapsulationAlgorithm",
-    "EncapsulationAlgorithmSpec",
-)
-DATA_KEY = ("ENCRYPT_DECRYPT", None, None)
-USES = {
-    "Encrypt": ENCRYPTION,
-    "Decrypt": ENCRYPTION,
-    "ReEncrypt from": ("ENCRYPT_DECRYPT", "SourceEncryptionAlgorithm", ENCRYPTION[2]),
-    "ReEncrypt to": ("ENCRYPT_DECRYPT", "DestinationEncryptionAlgorithm", ENCRYPTION[2]),
-    "GenerateDataKey": DATA_KEY,
-    "GenerateDataKeyWithoutPlaintext": DATA_KEY,
-    "GenerateDataKeyPair": DATA_KEY,
-    "GenerateDataKeyPairWithoutPlaintext": DATA_KEY,
-    "Sign": SIGNING,
-    "Verify": SIGNING,
-    "GenerateMac": MAC,
-    "VerifyMac": MAC,
-    "DeriveSharedSecret": AGREEMENT,
-    "Encapsulate": ENCAPSULATION,
-    "Decapsulate": ENCAPSULATION,
-}
-PEERS = {
-    "ECC_NIST_P256": peer(ec.SECP256R1),
-    "ECC_NIST_P384": peer(ec.SECP384R1),
-    "ECC_NIST_P521": peer(ec.SECP521R1),
-}
 # 25 kinds of keys; 13 signing algorithms with 3 message types for two operations, 4 encryption
 # algorithms for four, 4 MAC algorithms for two, one algorithm for three, none for four.
 CELLS = 25 * (2 * 13 * 3 + 4 * 4 + 2 * 4 + 3 + 4)
@@ -85,73 +49,6 @@ def expected(key, operation, algorithm, message_type):
     return "OK", ""
 
 
-def message(algorithm, message_type):
-    """One of the length that the algorithm needs, if it takes this type at all."""
-    return b"m" * (MESSAGES.get(algorithm, {}).get(message_type) or 32)
-
-
-def made(call, operation, member, stand_in, **members):
-    """What another operation of the key makes; a stand-in if the key cannot do that."""
-    answer = call(operation, **members)
-    return answer.body[member] if answer.code == "OK" else stand_in
-
-
-def inputs(call, keys, key, operation, algorithm, message_type):
-    """The members of a request that is in order but for the key and the algorithm."""
-    spec = key.kind.partition("/")[0]
-    named = {"KeyId": key.id} | ({USES[operation][1]: algorithm} if algorithm else {})
-    symmetric = keys(*SYMMETRIC.split("/"))
-    signed = {"Message": message(algorithm, message_type), "MessageType": message_type}
-
-    def blob():
-        encrypt = {"KeyId": key.id, "EncryptionAlgorithm": algorithm, "Plaintext": MESSAGE}
-        return made(call, "Encrypt", "CiphertextBlob", b"x" * 256, **encrypt)
-
-    match operation:
-        case "Encrypt":
-            return named | {"Plaintext": MESSAGE}
-        case "Decrypt":
-            return named | {"CiphertextBlob": blob()}
-        case "ReEncrypt from":
-            return {
-                "SourceKeyId": key.id,
-                "SourceEncryptionAlgorithm": algorithm,
-                "CiphertextBlob": blob(),
-                "DestinationKeyId": symmetric.id,
-            }
-        case "ReEncrypt to":
-            return {
-                "CiphertextBlob": symmetric_blob(call, symmetric),
-                "DestinationKeyId": key.id,
-                "DestinationEncryptionAlgorithm": algorithm,
-            }
-        case "GenerateDataKey" | "GenerateDataKeyWithoutPlaintext":
-            return named | {"KeySpec": "AES_256"}
-        case "GenerateDataKeyPair" | "GenerateDataKeyPairWithoutPlaintext":
-            return named | {"KeyPairSpec": "ECC_NIST_P256"}
-        case "Sign":
-            return named | signed
-        case "Verify":
-            signature = made(call, "Sign", "Signature", b"x" * 64, **named, **signed)
-            return named | signed | {"Signature": signature}
-        case "GenerateMac":
-            return named | {"Message": MESSAGE}
-        case "VerifyMac":
-            mac = made(call, "GenerateMac", "Mac", b"x" * 32, **named, Message=MESSAGE)
-            return named | {"Message": MESSAGE, "Mac": mac}
-        case "DeriveSharedSecret":
-            return named | {"PublicKey": PEERS.get(spec, PEERS["ECC_NIST_P256"])}
-        case "Encapsulate":
-            return named
-        case "Decapsulate":
-            blob = made(call, "Encapsulate", "SharedSecretCiphertextBlob", b"x" * 768, **named)
-            return named | {"SharedSecretCiphertextBlob": blob}
-
-
-def symmetric_blob(call, symmetric):
-    return call.ok("Encrypt", KeyId=symmetric.id, Plaintext=MESSAGE)["CiphertextBlob"]
-
-
 def echoes(key, operation, algorithm, body):
     """What of an output repeats the request."""
     member = "SourceKeyId" if operation == "ReEncrypt from" else "KeyId"
@@ -168,10 +65,8 @@ def echoes(key, operation, algorithm, body):
 def test_every_algorithm_and_message_type(call, keys, spec, usage, operation):
     key, wrong = keys(spec, usage), []
     for algorithm, message_type in cells(operation):
-        answer = call(
-            operation.partition(" ")[0],
-            **inputs(call, keys, key, operation, algorithm, message_type),
-        )
+        case = Case(call, keys, key, operation, algorithm, message_type)
+        answer = call(operation.partition(" ")[0], **case.members())
         want = expected(key, operation, algorithm, message_type)
         about = f"{algorithm} {message_type}: "
         if (answer.code, answer.message) != want:

@@ -3,8 +3,8 @@ first the state of the key, then its usage, then the algorithm and what it needs
 
 import pytest
 from expect import ABSENT_ID, no_such_key
+from families_requests import USES, Case, symmetric_blob
 from families_world import call, generated, keys, own
-from test_key_families import USES, inputs, symmetric_blob
 from walk_world import SYMMETRIC
 
 # A key of each usage.
@@ -51,7 +51,7 @@ class TestStateFirst:
     @pytest.mark.parametrize("operation", USES)
     def test_before_usage_and_algorithm(self, call, keys, idle, usage, state, operation):
         key, enum = idle(usage, state), USES[operation][2]
-        body = inputs(call, keys, key, operation, NOBODYS.get(enum), "RAW")
+        body = Case(call, keys, key, operation, NOBODYS.get(enum), "RAW").members()
         code, text = STATES[state]
         name = operation.partition(" ")[0]
         call.refused(code, text.format(arn=key.arn), name, **body)
@@ -96,7 +96,7 @@ class TestUsageBeforeAlgorithmBeforeLength:
         """As recorded at AWS."""
         blob = symmetric_blob(call, keys(*SYMMETRIC.split("/")))
         key = keys("ECC_NIST_P256", "SIGN_VERIFY")
-        answer = call("Decrypt", KeyId=key.id, CiphertextBlob=blob)
+        answer = call("Decrypt", KeyId=key.id, **blob)
         assert answer.code == "IncorrectKeyException", answer.message
 
 

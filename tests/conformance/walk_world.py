@@ -11,8 +11,8 @@ from node import ACCOUNT
 
 SECRET = b"attack at dawn, from the north"
 TAG = {"TagKey": "name", "TagValue": "value"}
-# One kind of key for each usage, spec and usage: those of which keys are soonest made. Ed25519 signs
-# twice alike, which the rest need not.
+# One kind of key for each usage, spec and usage: those of which keys are soonest made. Ed25519
+# signs twice alike, which the rest need not.
 SYMMETRIC = "SYMMETRIC_DEFAULT/ENCRYPT_DECRYPT"
 SIGNING = "ECC_NIST_EDWARDS25519/SIGN_VERIFY"
 MAC = "HMAC_256/GENERATE_VERIFY_MAC"
