@@ -8,6 +8,10 @@ import hashlib
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, mldsa, padding
+from cryptography.hazmat.primitives.asymmetric.utils import (
+    decode_dss_signature,
+    encode_dss_signature,
+)
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
@@ -133,6 +137,20 @@ class TestSignatures:
             verify += ["-sigopt", "rsa_padding_mode:pss", "-sigopt", "rsa_pss_saltlen:digest"]
         how = [f"-sha{bits_of(algorithm)}", "-verify", "public", *verify, "text"]
         assert openssl(tmp_path, "dgst", *how, **files) == b"Verified OK\n"
+
+
+@pytest.mark.parametrize("spec", CURVES)
+def test_both_forms_of_an_ecdsa_signature(kms, keys, spec):
+    """AWS neither makes the smaller of the two that there are for each message nor asks for it."""
+    key, order = keys(spec, "SIGN_VERIFY"), CURVES[spec].group_order
+    [algorithm] = ALGORITHMS[spec, "SIGN_VERIFY"]
+    large = []
+    for number in range(40):
+        body = {"KeyId": key.id, "SigningAlgorithm": algorithm, "Message": bytes([number])}
+        r, s = decode_dss_signature(kms.sign(**body)["Signature"])
+        large.append(s > order // 2)
+        assert kms.verify(**body, Signature=encode_dss_signature(r, order - s))["SignatureValid"]
+    assert any(large) and not all(large)
 
 
 @pytest.mark.parametrize("spec, algorithm", ENCRYPTERS)
