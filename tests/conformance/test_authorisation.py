@@ -62,7 +62,7 @@ def everything_about(key):
 class TestStranger:
     @pytest.mark.parametrize("state", WAYS)
     def test_an_existing_key(self, wire, own, stranger, operation, touch, state):
-        key = own.key()
+        key = own.key(touch.kind)
         bodies = [touch.body(stranger, named) for named in names(key, touch)]
         key.become(state)
         before = everything_about(key)
@@ -72,7 +72,7 @@ class TestStranger:
         assert everything_about(key) == before
 
     def test_an_absent_key(self, wire, own, stranger, operation, touch):
-        for key in names(own.absent_key(), touch):
+        for key in names(own.absent_key(touch.kind), touch):
             body = touch.body(stranger, key)
             answer = wire.call(stranger, operation, body)
             assert (answer.code, answer.message) == told(touch, body)
@@ -80,7 +80,7 @@ class TestStranger:
     def test_a_bare_name_is_one_of_the_own_account(self, wire, own, stranger, operation, touch):
         """The key's id and the alias's name without their account lead nowhere."""
         if touch.member:
-            key = own.key()
+            key = own.key(touch.kind)
             answer = wire.call(stranger, operation, touch.body(stranger, key))
             said = no_such_key(key.id, OTHER_ACCOUNT)
             assert (answer.code, answer.message) == ("NotFoundException", said)
@@ -96,7 +96,7 @@ class TestOwner:
     @pytest.mark.parametrize("account", [ACCOUNT, OTHER_ACCOUNT])
     def test_an_own_key(self, wire, node, operation, touch, account):
         owner = Account(node, account)
-        for key in names(owner.key(), touch):
+        for key in names(owner.key(touch.kind), touch):
             body = touch.body(owner, key)
             key.become(ROWS[operation].first_state())
             assert wire.call(owner, operation, body).code == "OK"
@@ -104,7 +104,7 @@ class TestOwner:
 
     def test_an_absent_key(self, wire, own, operation, touch):
         """Who owns the account is told that there is no such key, unless a ciphertext asks."""
-        for key in names(own.absent_key(), touch):
+        for key in names(own.absent_key(touch.kind), touch):
             body = touch.body(own, key)
             answer = wire.call(own, operation, body)
             assert (answer.code, answer.message) == absence(touch, key, body)

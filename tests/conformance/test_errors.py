@@ -141,10 +141,20 @@ def damage(dice, blob):
 
 # Operations that find their key by any of its names, with whatever else they need.
 BY_ANY_NAME = {
+    "decapsulate": {"SharedSecretCiphertextBlob": b"x", "EncapsulationAlgorithm": "ML_KEM"},
+    "derive_shared_secret": {"PublicKey": b"x", "KeyAgreementAlgorithm": "ECDH"},
     "describe_key": {},
+    "encapsulate": {"EncapsulationAlgorithm": "ML_KEM"},
     "encrypt": {"Plaintext": b"x"},
     "generate_data_key": {"KeySpec": "AES_256"},
+    "generate_data_key_pair": {"KeyPairSpec": "ECC_NIST_P256"},
+    "generate_data_key_pair_without_plaintext": {"KeyPairSpec": "ECC_NIST_P256"},
     "generate_data_key_without_plaintext": {"KeySpec": "AES_256"},
+    "generate_mac": {"Message": b"x", "MacAlgorithm": "HMAC_SHA_256"},
+    "get_public_key": {},
+    "sign": {"Message": b"x", "SigningAlgorithm": "ECDSA_SHA_256"},
+    "verify": {"Message": b"x", "Signature": b"x", "SigningAlgorithm": "ECDSA_SHA_256"},
+    "verify_mac": {"Message": b"x", "Mac": b"x", "MacAlgorithm": "HMAC_SHA_256"},
 }
 # Operations that take a key's id or ARN and no alias.
 BY_ID = {

@@ -161,9 +161,9 @@ class TestErrors:
         assert info.reason == "InvalidCiphertextException"
 
     def test_not_built_yet(self, client):
-        error, info = refusal(client, "GetPublicKey", key_id=ABSENT_ID)
+        error, info = refusal(client, "EnableKeyRotation", key_id=ABSENT_ID)
         assert info.reason == "UnsupportedOperationException"
-        assert "GetPublicKey" in error.details()
+        assert "EnableKeyRotation" in error.details()
 
     def test_no_such_operation(self, channel):
         method = channel.unary_unary(f"/{SERVICE}/Nothing")

@@ -6,6 +6,9 @@ import datetime
 import grpc
 import pytest
 from expect import ANY, alias_arn
+from families import enumeration
+from shapes import OPERATIONS
+from states_open import KEYLESS, OPEN_OPERATIONS, OPEN_STATES
 from test_story_boto3 import wait_until
 from walk import ANSWERS, States
 from walk_rows import ROWS
@@ -42,7 +45,7 @@ def check(answer, touch, state, key, body):
 class TestStates:
     @pytest.mark.parametrize("operation, touch, state", list(cases(TOUCHES)))
     def test_by_id(self, wire, own, operation, touch, state):
-        key = own.key()
+        key = own.key(touch.kind)
         body = touch.body(own, key)
         key.become(state)
         check(wire.call(own, operation, body), touch, state, key, body)
@@ -50,7 +53,7 @@ class TestStates:
     @pytest.mark.parametrize("operation, touch, state", list(cases(NAMED)))
     def test_by_any_other_name(self, wire, own, operation, touch, state):
         """The same answer, which tells the key's ARN even when an alias was asked for."""
-        key = own.key()
+        key = own.key(touch.kind)
         alias = key.alias()
         others = [key.arn, *([alias, alias_arn(alias)] * touch.aliases)]
         bodies = [touch.body(own, key.named(name)) for name in others]
@@ -64,12 +67,39 @@ def test_every_way_is_one_between_states_of_the_table():
     assert all(ways.keys() == WAYS.keys() for ways in WAYS.values())
 
 
+class TestOpenCells:
+    """The table's cells that are not reached, in `states_open`, are those that cannot be."""
+
+    def test_every_state_is_reached_or_open(self):
+        assert not WAYS.keys() & OPEN_STATES.keys(), "reached: take it off the list"
+        assert WAYS.keys() | OPEN_STATES.keys() == set(enumeration("KeyState"))
+
+    def test_every_operation_is_reached_or_open(self):
+        reached = {operation for operation, _ in TOUCHES}
+        assert not reached & OPEN_OPERATIONS, "reached: take it off the list"
+        assert not reached & KEYLESS and not OPEN_OPERATIONS & KEYLESS
+        assert reached | OPEN_OPERATIONS | KEYLESS == OPERATIONS.keys()
+
+    @pytest.mark.parametrize("state", OPEN_STATES)
+    def test_nothing_leads_to_an_open_state(self, node, state):
+        reply = node.call(*OPEN_STATES[state])
+        assert reply.code == "UnsupportedOperationException", f"built: reach {state}"
+
+    def test_how_many_there_are(self):
+        """A figure for whoever asks how much of the table is tested."""
+        reached = {operation for operation, _ in TOUCHES}
+        states, operations = WAYS.keys() | OPEN_STATES.keys(), reached | OPEN_OPERATIONS
+        cells, done = len(states) * len(operations), len(WAYS) * len(reached)
+        print(f"{done} of {cells} cells of the table of key states are reached")
+        assert (len(states), len(operations)) == (8, 46)
+
+
 def test_deleted(clock_node, clock, generated):
     """All operations about keys that are deleted, each about one of its own."""
     own = Account(clock_node)
     prepared = []
     for operation, touch in TOUCHES:
-        key = own.key()
+        key = own.key(touch.kind)
         prepared.append((operation, touch, key, touch.body(own, key)))
     for _, _, key, _ in prepared:
         own.ok("ScheduleKeyDeletion", {"KeyId": key.id, "PendingWindowInDays": 7})

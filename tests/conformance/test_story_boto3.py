@@ -74,7 +74,6 @@ class TestCreation:
     @pytest.mark.parametrize(
         "parameters, member",
         [
-            ({"KeySpec": "RSA_2048", "KeyUsage": "SIGN_VERIFY"}, "KeySpec"),
             ({"Origin": "EXTERNAL"}, "Origin"),
             ({"MultiRegion": True}, "MultiRegion"),
             ({"CustomKeyStoreId": "cks-1234567890abcdef0"}, "CustomKeyStoreId"),

@@ -7,7 +7,6 @@ import pytest
 from expect import ABSENT_ID, UUID, missing, refused, violation, violations
 
 UNBUILT = {
-    "Sign": {"KeyId": ABSENT_ID, "Message": "eA==", "SigningAlgorithm": "ECDSA_SHA_256"},
     "CreateGrant": {
         "KeyId": ABSENT_ID,
         "GranteePrincipal": "arn:aws:iam::000000000000:root",
@@ -15,7 +14,11 @@ UNBUILT = {
     },
     "PutKeyPolicy": {"KeyId": ABSENT_ID, "Policy": "{}"},
     "EnableKeyRotation": {"KeyId": ABSENT_ID},
-    "GetPublicKey": {"KeyId": ABSENT_ID},
+    "GetParametersForImport": {
+        "KeyId": ABSENT_ID,
+        "WrappingAlgorithm": "RSAES_OAEP_SHA_256",
+        "WrappingKeySpec": "RSA_2048",
+    },
     "ReplicateKey": {"KeyId": ABSENT_ID, "ReplicaRegion": "eu-west-1"},
     "DescribeCustomKeyStores": {},
 }
@@ -203,5 +206,5 @@ class TestTargets:
         assert reply.code == "UnknownOperationException"
 
     def test_unsupported_is_said_after_the_signature(self, node):
-        reply = node.call("Sign", UNBUILT["Sign"], secret="wrong")
+        reply = node.call("PutKeyPolicy", UNBUILT["PutKeyPolicy"], secret="wrong")
         assert reply.code == "InvalidSignatureException"

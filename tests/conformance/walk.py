@@ -51,6 +51,8 @@ class Touch:
     member: str | None
     # Whether that member takes aliases.
     aliases: bool
+    # Of which spec it must be, and for what: one of `walk_world`'s kinds.
+    kind: str
     # The action that must be allowed on it.
     action: str
     # What a stranger is told: that it may not be used ("elsewhere", "ciphertext"), or that there is
@@ -121,7 +123,7 @@ class Row:
         """A valid input and the key that it is about, in a state that accepts it."""
         if not self.touches:
             return dict(self.alone), None
-        key = key or account.key()
+        key = key or account.key(self.touches[0].kind)
         key.become("Enabled")
         body = self.touches[0].body(account, key)
         key.become(self.first_state())

@@ -1,127 +1,36 @@
-"""The rows of the walk: one for each operation that is built. `walk.Row` says what they hold."""
+"""The rows of the walk: one for each operation that is built. `walk.Row` says what they hold.
 
-from expect import alias_arn, unique_alias
+Those of operations for other keys than symmetric ones are in `walk_rows_families`.
+"""
+
+import walk_rows_families
 from walk import ROWS, row
+from walk_columns import (
+    CANCELLED,
+    CHANGED,
+    READ,
+    ROTATION,
+    SCHEDULED,
+    SWITCHED,
+    USED,
+    alias_and_keys,
+    audit,
+    beside_ciphertext,
+    by_alias,
+    by_ciphertext,
+    by_name,
+    key_arn,
+    new_alias,
+    new_key,
+    none,
+    own_alias,
+    own_blob,
+    own_key,
+    source_and_destination,
+)
 from walk_world import SECRET, TAG, Key, encoded
 
-__all__ = ["ROWS"]
-
-# The kinds of rows in AWS's table of key states, in the order of `walk.States`.
-USED = ("ok", "D1", "S3", "S5", "S11", "S14", "ok", "gone")
-READ = ("ok", "ok", "ok", "ok", "ok", "ok", "ok", "gone")
-SWITCHED = ("ok", "ok", "S3", "S5", "ok", "S14", "S15", "gone")
-CHANGED = ("ok", "ok", "S3", "ok", "ok", "ok", "ok", "gone")
-SCHEDULED = ("ok", "ok", "S3", "ok", "ok", "ok", "S15", "gone")
-CANCELLED = ("S4", "S4", "ok", "S4", "S4", "S4", "S4", "gone")
-ROTATION = ("ok", "ok", "ok", "ok", "U7", "ok", "ok", "gone")
-# A ciphertext leads to a key like any other name, but tells nobody that the key is gone.
-OPENED = (*USED[:-1], "hidden")
-# An alias goes with its key.
-RENAMED = (*READ[:-1], "no alias")
-
-
-def by_name(action, states, member="KeyId", aliases=False, **rest):
-    """A key that a member names, beside the rest of an input."""
-    return {
-        "role": member,
-        "member": member,
-        "aliases": aliases,
-        "action": f"kms:{action}",
-        "stranger": "elsewhere",
-        "body": lambda account, key: {member: key.name} | made(account, rest),
-        "states": states,
-    }
-
-
-def by_ciphertext(action, **rest):
-    """The key that made a ciphertext."""
-    return {
-        "role": "CiphertextBlob",
-        "member": None,
-        "aliases": False,
-        "action": f"kms:{action}",
-        "stranger": "ciphertext",
-        "body": lambda account, key: {"CiphertextBlob": key.blob()} | made(account, rest),
-        "states": OPENED,
-    }
-
-
-def by_alias(action, **rest):
-    """The key that an alias points at."""
-    return {
-        "role": "AliasName",
-        "member": None,
-        "aliases": False,
-        "action": f"kms:{action}",
-        "stranger": "own alias",
-        "body": lambda account, key: {"AliasName": key.alias()} | made(account, rest),
-        "states": RENAMED,
-    }
-
-
-def made(account, members):
-    """Members of an input; what is a function is made anew for each input."""
-    return {name: value(account) if callable(value) else value for name, value in members.items()}
-
-
-def beside_ciphertext(action, member, **rest):
-    """A key that a member names although its ciphertext would do."""
-    touch = by_name(action, USED, member, aliases=True)
-    return touch | {
-        "body": lambda account, key: (
-            {member: key.name, "CiphertextBlob": key.blob()} | made(account, rest)
-        )
-    }
-
-
-def own_key(account):
-    return account.key().id
-
-
-def own_alias(account):
-    return account.key().alias()
-
-
-def own_blob(account):
-    return account.key().blob()
-
-
-def new_alias(_):
-    return unique_alias()
-
-
-def audit(read_only, resources, parameters=(), response=()):
-    return {
-        "read_only": read_only,
-        "resources": resources,
-        "parameters": set(parameters),
-        "response": set(response),
-    }
-
-
-def key_arn(call):
-    return [call.key.arn]
-
-
-def alias_and_keys(call):
-    """The alias, the key that it pointed at if any, the key that it points at now if any."""
-    alias = alias_arn(call.body["AliasName"], account=call.account.number)
-    target = call.body.get("TargetKeyId", call.key.id)
-    arns = [alias, call.key.arn, Key(call.account, target).arn]
-    return list(dict.fromkeys(arns))
-
-
-def source_and_destination(call):
-    return [call.key.arn, Key(call.account, call.body["DestinationKeyId"]).arn]
-
-
-def new_key(call):
-    return [call.output["KeyMetadata"]["Arn"]]
-
-
-def none(_):
-    return []
-
+__all__ = ["ROWS", "walk_rows_families"]
 
 ALIAS_TARGET = {"member": "TargetKeyId", "states": CHANGED}
 PAGE = {"Truncated"}

@@ -20,7 +20,9 @@ __all__ = ["Grpc", "Json", "generated", "wire"]
 # The status of each code that a walk meets, besides the one for everything that is invalid.
 STATUS = {
     "AccessDeniedException": grpc.StatusCode.PERMISSION_DENIED,
+    "AlreadyExistsException": grpc.StatusCode.ALREADY_EXISTS,
     "DisabledException": grpc.StatusCode.FAILED_PRECONDITION,
+    "DryRunOperationException": grpc.StatusCode.FAILED_PRECONDITION,
     "KMSInvalidStateException": grpc.StatusCode.FAILED_PRECONDITION,
     "NotFoundException": grpc.StatusCode.NOT_FOUND,
     "UnrecognizedClientException": grpc.StatusCode.UNAUTHENTICATED,

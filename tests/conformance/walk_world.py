@@ -4,17 +4,43 @@ import base64
 import uuid
 from dataclasses import dataclass
 
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from expect import ABSENT_ID, alias_arn, key_arn, unique_alias
 from node import ACCOUNT
 
 SECRET = b"attack at dawn, from the north"
 TAG = {"TagKey": "name", "TagValue": "value"}
+# One kind of key for each usage, spec and usage: those of which keys are soonest made. Ed25519
+# signs twice alike, which the rest need not.
+SYMMETRIC = "SYMMETRIC_DEFAULT/ENCRYPT_DECRYPT"
+SIGNING = "ECC_NIST_EDWARDS25519/SIGN_VERIFY"
+MAC = "HMAC_256/GENERATE_VERIFY_MAC"
+AGREEMENT = "ECC_NIST_P256/KEY_AGREEMENT"
+ENCAPSULATION = "ML_KEM_768/ENCAPSULATE_DECAPSULATE"
 # Where a ciphertext holds the id of its key.
 KEY_ID = slice(4, 20)
 
 
 def encoded(data):
     return base64.b64encode(data).decode()
+
+
+def peer(curve):
+    """The public key of somebody with whom a key of this curve can agree on a secret."""
+    public = ec.generate_private_key(curve()).public_key()
+    return public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+
+# What is sent along with a key's name to use a key of one of these kinds.
+SIGNED = {
+    "Message": encoded(SECRET),
+    "MessageType": "RAW",
+    "SigningAlgorithm": "ED25519_SHA_512",
+}
+AUTHENTICATED = {"Message": encoded(SECRET), "MacAlgorithm": "HMAC_SHA_256"}
+AGREED = {"KeyAgreementAlgorithm": "ECDH", "PublicKey": encoded(peer(ec.SECP256R1))}
+ENCAPSULATED = {"EncapsulationAlgorithm": "ML_KEM"}
 
 
 @dataclass(frozen=True)
@@ -36,25 +62,27 @@ class Account:
         assert reply.status == 200, f"{operation}: {reply.text}"
         return reply.body
 
-    def key(self):
+    def key(self, kind=SYMMETRIC):
         """A new key."""
-        return Key(self, self.ok("CreateKey", {})["KeyMetadata"]["KeyId"])
+        spec, _, usage = kind.partition("/")
+        made = self.ok("CreateKey", {"KeySpec": spec, "KeyUsage": usage})
+        return Key(self, made["KeyMetadata"]["KeyId"], kind)
 
-    def absent_key(self):
+    def absent_key(self, kind=SYMMETRIC):
         """A key that is not there, and that looks like one in every other way."""
-        return AbsentKey(self, ABSENT_ID)
+        return AbsentKey(self, ABSENT_ID, kind)
 
 
 class Key:
     """A key of an account; `name` is how a request refers to it."""
 
-    def __init__(self, owner, key_id, name=None):
-        self.owner, self.id = owner, key_id
+    def __init__(self, owner, key_id, kind=SYMMETRIC, name=None):
+        self.owner, self.id, self.kind = owner, key_id, kind
         self.name = name or key_id
 
     def named(self, name):
         """The same key, referred to in another way."""
-        return type(self)(self.owner, self.id, name)
+        return type(self)(self.owner, self.id, self.kind, name)
 
     @property
     def arn(self):
@@ -74,6 +102,19 @@ class Key:
         """A ciphertext that the key made, in base64."""
         body = {"KeyId": self.id, "Plaintext": encoded(SECRET)}
         return self.owner.ok("Encrypt", body)["CiphertextBlob"]
+
+    def signature(self):
+        """Its signature of the secret."""
+        return self.owner.ok("Sign", {"KeyId": self.id} | SIGNED)["Signature"]
+
+    def mac(self):
+        """Its MAC of the secret."""
+        return self.owner.ok("GenerateMac", {"KeyId": self.id} | AUTHENTICATED)["Mac"]
+
+    def encapsulated(self):
+        """A shared secret that only the key can decapsulate."""
+        made = self.owner.ok("Encapsulate", {"KeyId": self.id} | ENCAPSULATED)
+        return made["SharedSecretCiphertextBlob"]
 
     def tag(self):
         """Gives the key one tag more."""
@@ -118,3 +159,12 @@ class AbsentKey(Key):
         blob = bytearray(base64.b64decode(self.owner.key().blob()))
         blob[KEY_ID] = uuid.UUID(self.id).bytes
         return encoded(bytes(blob))
+
+    def signature(self):
+        return self.owner.key(self.kind).signature()
+
+    def mac(self):
+        return self.owner.key(self.kind).mac()
+
+    def encapsulated(self):
+        return self.owner.key(self.kind).encapsulated()

@@ -2,7 +2,7 @@
 // Ends with 0 when every reply is as it should be.
 
 import assert from "node:assert/strict";
-import { randomBytes, randomUUID } from "node:crypto";
+import { createPublicKey, randomBytes, randomUUID, verify } from "node:crypto";
 
 import {
   CreateAliasCommand,
@@ -12,14 +12,17 @@ import {
   DescribeKeyCommand,
   DisableKeyCommand,
   EnableKeyCommand,
+  EnableKeyRotationCommand,
   EncryptCommand,
   GenerateDataKeyCommand,
+  GetPublicKeyCommand,
   KMSClient,
   ListResourceTagsCommand,
   ReEncryptCommand,
   ScheduleKeyDeletionCommand,
   SignCommand,
   TagResourceCommand,
+  VerifyCommand,
   paginateListKeys,
 } from "@aws-sdk/client-kms";
 
@@ -120,6 +123,24 @@ async function states(key) {
   await refused("KMSInvalidStateException", pending, DecryptCommand, { CiphertextBlob });
 }
 
+async function signatures() {
+  const { KeyMetadata } = await send(CreateKeyCommand, {
+    KeySpec: "ECC_NIST_P256",
+    KeyUsage: "SIGN_VERIFY",
+  });
+  const { KeyId } = KeyMetadata;
+  const Message = Buffer.from("from JavaScript");
+  const asked = { KeyId, Message, SigningAlgorithm: "ECDSA_SHA_256" };
+  const { Signature } = await send(SignCommand, asked);
+  assert.equal((await send(VerifyCommand, { ...asked, Signature })).SignatureValid, true);
+
+  const { PublicKey } = await send(GetPublicKeyCommand, { KeyId });
+  const key = createPublicKey({ key: Buffer.from(PublicKey), format: "der", type: "spki" });
+  assert.ok(verify("sha256", Message, key, Signature));
+  const other = { ...asked, Message: Buffer.from("from elsewhere"), Signature };
+  await refused("KMSInvalidSignatureException", undefined, VerifyCommand, other);
+}
+
 async function errors() {
   await refused("NotFoundException", "Invalid keyId 'nothing'", DescribeKeyCommand, {
     KeyId: "nothing",
@@ -128,10 +149,8 @@ async function errors() {
     KeyId: "nothing",
     Plaintext: new Uint8Array(4097),
   });
-  await refused("UnsupportedOperationException", undefined, SignCommand, {
+  await refused("UnsupportedOperationException", undefined, EnableKeyRotationCommand, {
     KeyId: randomUUID(),
-    Message: Buffer.from("x"),
-    SigningAlgorithm: "ECDSA_SHA_256",
   });
 }
 
@@ -140,6 +159,7 @@ await encryption(key);
 await dataKeys(key);
 await names(key);
 await states(key);
+await signatures();
 await errors();
 kms.destroy();
 console.log("done");

@@ -77,7 +77,7 @@ pub async fn refused(story: &mut Story, kms: &Client) -> Result<(), Failure> {
     let sent = sm2.send().await;
     let is = CreateKeyError::is_unsupported_operation_exception;
     let text = story.refused("create an SM2 key", sent, "UnsupportedOperationException", is)?;
-    story.holds("the message names KeySpec", text.contains("KeySpec"))?;
+    story.holds("the message names the spec", text.contains("SM2"))?;
 
     let sent = kms.describe_key().key_id(ABSENT).send().await;
     let is = DescribeKeyError::is_not_found_exception;
