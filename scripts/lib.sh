@@ -66,6 +66,7 @@ test_packages() {
   command -v node >/dev/null || echo nodejs
   command -v npm >/dev/null || echo npm
   command -v strace >/dev/null || echo strace
+  command -v openssl >/dev/null || echo openssl
   command -v ip >/dev/null || echo iproute2
   # The distribution's own `aws`; not every one has it, and its test is skipped then.
   if [ ! -x /usr/bin/aws ] && has_package awscli; then echo awscli; fi

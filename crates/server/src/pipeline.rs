@@ -246,10 +246,14 @@ async fn attempt<O: Operation>(
     O::check(&call, &input)?;
     check_keys::<O>(&call)?;
     O::suits(&call, &input)?;
-    if O::dry_run(&input) {
+    let dry_run = O::dry_run(&input);
+    if dry_run && !O::tried_by_dry_run(&input) {
         return Err(messages::dry_run().into());
     }
     let output = O::execute(&call, &input).await?;
+    if dry_run {
+        return Err(messages::dry_run().into());
+    }
     record.response(O::record_response(&call, &output));
     if let Some(arn) = O::created(&output) {
         record.resource(arn.account, KmsArn::Key(arn));

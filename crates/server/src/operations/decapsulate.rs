@@ -38,6 +38,10 @@ impl Operation for Decapsulate {
         input.dry_run()
     }
 
+    fn tried_by_dry_run(_: &Self::Input) -> bool {
+        true
+    }
+
     async fn execute(call: &Call<'_>, input: &Self::Input) -> Result<Self::Output, Failure> {
         let key = call.key(0)?;
         let algorithm = algorithm_of(key, input.encapsulation_algorithm())?;

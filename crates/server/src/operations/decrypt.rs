@@ -52,6 +52,10 @@ impl Operation for Decrypt {
         input.dry_run()
     }
 
+    fn tried_by_dry_run(input: &Self::Input) -> bool {
+        ignores_ciphertext(input).is_ok_and(|ignored| !ignored)
+    }
+
     async fn execute(call: &Call<'_>, input: &Self::Input) -> Result<Self::Output, Failure> {
         let key = call.key(0)?;
         let (algorithm, context) =

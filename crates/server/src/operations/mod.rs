@@ -97,8 +97,14 @@ pub(crate) trait Operation: Send + Sync + Sized + 'static {
         Ok(())
     }
 
-    /// Whether this is a dry run, which ends after all checks.
+    /// Whether this is a dry run, which never succeeds.
     fn dry_run(_input: &Self::Input) -> bool {
+        false
+    }
+
+    /// Whether a dry run tries it and throws the result away: where only trying tells whether it
+    /// would succeed, and trying changes nothing.
+    fn tried_by_dry_run(_input: &Self::Input) -> bool {
         false
     }
 

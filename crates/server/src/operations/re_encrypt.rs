@@ -55,6 +55,10 @@ impl Operation for ReEncrypt {
         input.dry_run()
     }
 
+    fn tried_by_dry_run(input: &Self::Input) -> bool {
+        ignores_ciphertext(input).is_ok_and(|ignored| !ignored)
+    }
+
     async fn execute(call: &Call<'_>, input: &Self::Input) -> Result<Self::Output, Failure> {
         let (source, destination) = (call.key(0)?, call.key(1)?);
         let (from, to) = algorithms(input)?;

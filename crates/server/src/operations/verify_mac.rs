@@ -36,6 +36,10 @@ impl Operation for VerifyMac {
         input.dry_run()
     }
 
+    fn tried_by_dry_run(_: &Self::Input) -> bool {
+        true
+    }
+
     async fn execute(call: &Call<'_>, input: &Self::Input) -> Result<Self::Output, Failure> {
         let key = call.key(0)?;
         let algorithm = algorithm_of(key, input.mac_algorithm())?;
