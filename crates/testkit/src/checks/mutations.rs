@@ -111,6 +111,12 @@ async fn known(target: &Target) -> Result<Known> {
             known.victims.push(key);
         }
     }
+    for (spec, usage) in OTHER_KINDS {
+        let input = json!({ "KeySpec": spec, "KeyUsage": usage });
+        let output = client.ok("CreateKey", &input).await?;
+        let key = output["KeyMetadata"]["KeyId"].as_str().context("a key without id")?;
+        known.keys.push(key.to_owned());
+    }
     for key in known.keys.iter().take(CIPHERTEXTS) {
         let output = client.ok("Encrypt", &json!({ "KeyId": key, "Plaintext": "AAAA" })).await?;
         let blob = output["CiphertextBlob"].as_str().context("no ciphertext")?;
@@ -118,6 +124,18 @@ async fn known(target: &Target) -> Result<Known> {
     }
     Ok(known)
 }
+
+/// Keys that are not symmetric: one for each way of using one.
+const OTHER_KINDS: [(&str, &str); 8] = [
+    ("RSA_2048", "ENCRYPT_DECRYPT"),
+    ("RSA_2048", "SIGN_VERIFY"),
+    ("ECC_NIST_P256", "SIGN_VERIFY"),
+    ("ECC_NIST_P256", "KEY_AGREEMENT"),
+    ("ECC_NIST_EDWARDS25519", "SIGN_VERIFY"),
+    ("HMAC_256", "GENERATE_VERIFY_MAC"),
+    ("ML_DSA_44", "SIGN_VERIFY"),
+    ("ML_KEM_512", "ENCAPSULATE_DECAPSULATE"),
+];
 
 /// Sends all requests; what came back, and the node's memory after the first tenth.
 async fn flood_all(node: &Node, job: &Arc<Job>, requests: usize) -> Result<(Counts, u64)> {
