@@ -10,6 +10,7 @@
 //! [`seams`]: time, randomness, peers, and the disk.
 #![forbid(unsafe_code)]
 
+mod background;
 mod barrier;
 mod blocking;
 mod codec;

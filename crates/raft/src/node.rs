@@ -15,7 +15,8 @@ use openraft::{Raft, ServerState};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use crate::barrier::{ConfirmLeader, ConfirmView, Unavailable};
+use crate::background;
+use crate::barrier::Unavailable;
 use crate::blocking::run_blocking;
 use crate::codec::Codec;
 use crate::health::Health;
@@ -29,7 +30,7 @@ use crate::node_core::Core;
 use crate::options::{NodeOptions, Reads};
 use crate::peers::Peers;
 use crate::propose::ProposeError;
-use crate::rounds::{Rounds, Waiting};
+use crate::rounds::Waiting;
 use crate::seams::{Clock, Link, Store, Transport};
 use crate::time::ReplicatedTime;
 use crate::types::TypeConfig;
@@ -39,12 +40,6 @@ const RECOVERY_TIMEOUT: Duration = Duration::from_secs(300);
 /// How long the first election may take.
 const INITIALISE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// For so long a request waits for a leader; a node that had none for longer says so at once.
-const PATIENCE: Duration = Duration::from_secs(3);
-/// How often the voters' clocks are compared.
-const COMPARE_CLOCKS: Duration = Duration::from_millis(500);
-/// How often a node looks at its disk.
-const WATCH_DISK: Duration = Duration::from_millis(500);
 /// How long a seed may take to answer.
 const SEED_TIMEOUT: Duration = Duration::from_secs(12);
 /// How long entries that are being applied may take at the end.
@@ -207,7 +202,7 @@ impl Node {
             propose_timeout: options.propose_timeout,
             stopping: AtomicBool::new(false),
         });
-        let (tasks, reads) = (spawn_tasks(&core), options.reads);
+        let (tasks, reads) = (background::spawn(&core, &options.timings), options.reads);
         let machine_ended = Mutex::new(Some(ended));
         Ok(Self { core, log, store, transport, reads, tasks, machine_ended })
     }
@@ -452,42 +447,6 @@ impl Drop for Node {
     fn drop(&mut self) {
         // Without this the tasks would keep the node's parts alive.
         self.abort_tasks();
-    }
-}
-
-/// What a node does all the time: rounds for those who wait, a look at the clocks, and one at the
-/// disk.
-fn spawn_tasks(core: &Arc<Core>) -> Vec<JoinHandle<()>> {
-    let clock = || Arc::clone(&core.clock);
-    let views = ConfirmView::new(Arc::clone(core));
-    let views = Rounds::new(Arc::clone(&core.views), views, clock(), PATIENCE);
-    // Whoever asks a leader waits for another one itself.
-    let indexes = ConfirmLeader::new(Arc::clone(core));
-    let indexes = Rounds::new(Arc::clone(&core.indexes), indexes, clock(), Duration::ZERO);
-    vec![
-        tokio::spawn(views.run()),
-        tokio::spawn(indexes.run()),
-        tokio::spawn(compare_clocks(Arc::clone(core))),
-        tokio::spawn(watch_disk(Arc::clone(core))),
-    ]
-}
-
-async fn compare_clocks(core: Arc<Core>) {
-    loop {
-        tokio::time::sleep(COMPARE_CLOCKS).await;
-        core.compare_clocks().await;
-    }
-}
-
-/// A node without space neither stays nor becomes the leader: it can propose nothing.
-async fn watch_disk(core: Arc<Core>) {
-    loop {
-        tokio::time::sleep(WATCH_DISK).await;
-        let full = core.disk.is_full(core.clock.monotonic());
-        core.raft.runtime_config().elect(!full || core.decides_alone());
-        if full {
-            core.hand_over().await;
-        }
     }
 }
 

@@ -89,8 +89,11 @@ pub struct Timings {
     pub election_min: Duration,
     /// The longest.
     pub election_max: Duration,
-    /// Entries after which a snapshot is made.
+    /// Entries after which a snapshot is made at the earliest.
     pub snapshot_every: u64,
+    /// Rows of snapshots that may be written for each entry: with a state of more rows than that,
+    /// snapshots are made more seldom, and the log is longer.
+    pub snapshot_rows_per_entry: u64,
     /// Entries kept although a snapshot covers them, so that a peer that was away for a moment
     /// needs no snapshot.
     pub keep_entries: u64,
@@ -103,6 +106,7 @@ impl Default for Timings {
             election_min: Duration::from_millis(200),
             election_max: Duration::from_millis(400),
             snapshot_every: 50_000,
+            snapshot_rows_per_entry: 2,
             keep_entries: 20_000,
         }
     }
@@ -125,7 +129,8 @@ impl Timings {
             max_append_entries: Some(4096),
             // A peer that lags less gets entries, one that lags more a snapshot.
             replication_lag_threshold: self.snapshot_every.saturating_mul(2),
-            snapshot_policy: SnapshotPolicy::LogsSinceLast(self.snapshot_every),
+            // See `background::make_snapshots`.
+            snapshot_policy: SnapshotPolicy::Never,
             max_in_snapshot_log_to_keep: self.keep_entries,
             enable_pre_vote: Some(true),
             // A restarted leader must be elected again before it leads.

@@ -13,7 +13,12 @@ use keystead_types::{AccessKeyId, AccountId, ClusterId, Region};
 
 /// Production's, except that snapshots are small and frequent.
 pub(super) fn timings() -> Timings {
-    Timings { snapshot_every: 40, keep_entries: 10, ..Timings::default() }
+    Timings {
+        snapshot_every: 40,
+        snapshot_rows_per_entry: u64::MAX,
+        keep_entries: 10,
+        ..Timings::default()
+    }
 }
 
 /// How long a node goes on with a proposal.
