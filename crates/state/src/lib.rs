@@ -1,13 +1,14 @@
 //! The replicated state machine of a region.
 //!
-//! A [`View`] is one immutable version of the state. [`apply`] takes a View and a [`Command`] and
-//! gives the next View, the rows that changed and the [`Outcome`]. It is deterministic: no clock,
-//! no randomness, no I/O. All that the state does not determine comes inside the command.
+//! A [`View`] is one version of the state; a clone of it is cheap, and never changes. [`apply`]
+//! moves a View by a [`Command`] and gives the rows that changed and the [`Outcome`]. It is
+//! deterministic: no clock, no randomness, no I/O. All that the state does not determine comes
+//! inside the command.
 //!
 //! ```text
-//! Command ──► apply ──► Applied { view, outcome, changes }
-//!               ▲                   │            │
-//!              View ◄───────────────┘            └──► rows on disk (encrypted by `raft`)
+//! Command ──► apply ──► Applied { outcome, changes }
+//!               ▲                            │
+//!               └──► View                    └──► rows on disk (encrypted by `raft`)
 //! ```
 #![forbid(unsafe_code)]
 

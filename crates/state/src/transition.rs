@@ -10,15 +10,16 @@ use crate::rows::{self, RowChange};
 use crate::view::{Cluster, Remembered, SharedPolicy, View};
 
 /// The next View and the rows that make it, while a command is applied.
-pub(crate) struct Transition {
-    pub(crate) view: View,
+pub(crate) struct Transition<'v> {
+    pub(crate) view: &'v mut View,
     changes: Vec<RowChange>,
 }
 
-impl Transition {
+impl<'v> Transition<'v> {
     /// Starts from a View; what comes of it is at log index `index`.
-    pub(crate) fn new(view: &View, index: u64) -> Self {
-        Self { view: view.at_index(index), changes: Vec::new() }
+    pub(crate) fn new(view: &'v mut View, index: u64) -> Self {
+        view.applied = index;
+        Self { view, changes: Vec::new() }
     }
 
     /// The log index of the command being applied.
@@ -26,8 +27,8 @@ impl Transition {
         self.view.applied
     }
 
-    pub(crate) fn finish(self) -> (View, Vec<RowChange>) {
-        (self.view, self.changes)
+    pub(crate) fn finish(self) -> Vec<RowChange> {
+        self.changes
     }
 
     pub(crate) fn put_cluster(&mut self, cluster: Cluster) {

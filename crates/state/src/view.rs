@@ -11,8 +11,8 @@ use crate::records::{self, CorruptRecord};
 use crate::rows;
 use crate::transition::Transition;
 
-/// A version of the state. Cloning is cheap; nothing in it ever changes.
-#[derive(Debug, Clone, Default)]
+/// A version of the state. Cloning is cheap; a clone never changes.
+#[derive(Debug, Clone)]
 pub struct View {
     pub(crate) applied: u64,
     pub(crate) cluster: Option<Arc<Cluster>>,
@@ -55,6 +55,32 @@ pub(crate) struct Remembered {
     pub(crate) at: UnixMillis,
     pub(crate) index: u64,
     pub(crate) outcome: Vec<u8>,
+}
+
+/// Branches of a node of the largest map, whose keys come in no order. A command copies the nodes
+/// on the way to its place, so that fewer branches are cheaper, though the way is longer.
+const REQUEST_BRANCHES: u8 = 8;
+
+impl Default for View {
+    fn default() -> Self {
+        Self {
+            applied: 0,
+            cluster: None,
+            clock: UnixMillis::default(),
+            domain_keys: RedBlackTreeMapSync::default(),
+            authority: None,
+            accounts: RedBlackTreeMapSync::default(),
+            credentials: HashTrieMapSync::default(),
+            policies: HashTrieMapSync::default(),
+            keys: HashTrieMapSync::default(),
+            keys_by_account: RedBlackTreeSetSync::default(),
+            aliases: RedBlackTreeMapSync::default(),
+            aliases_by_key: RedBlackTreeSetSync::default(),
+            deletions: RedBlackTreeSetSync::default(),
+            requests: HashTrieMapSync::new_sync_with_degree(REQUEST_BRANCHES),
+            requests_by_age: RedBlackTreeMapSync::default(),
+        }
+    }
 }
 
 impl View {
@@ -229,12 +255,13 @@ impl View {
         rows: impl IntoIterator<Item = (Vec<u8>, Vec<u8>)>,
         applied: u64,
     ) -> Result<Self, CorruptRecord> {
-        let mut transition = Transition::new(&Self { applied, ..Self::default() }, applied);
+        let mut view = Self::default();
+        let mut transition = Transition::new(&mut view, applied);
         // Row keys are ordered so that policies come before the keys that carry them.
         for (key, value) in rows {
             records::load(&mut transition, &key, &value)?;
         }
-        Ok(transition.finish().0)
+        Ok(view)
     }
 
     fn row_keys(&self) -> Vec<(Vec<u8>, Row<'_>)> {

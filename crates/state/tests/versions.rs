@@ -29,27 +29,27 @@ fn bytes(hex: &str) -> Vec<u8> {
 
 #[test]
 fn a_command_of_a_newer_version_stops_the_node() {
-    let replica = Replica::initialised();
+    let mut replica = Replica::initialised();
     for version in [CLUSTER_VERSION + 1, u32::MAX] {
         let newer = Command { version, ..command(START, tick()) };
-        let error = apply(&replica.view, 4, &newer).unwrap_err();
+        let error = apply(&mut replica.view, 4, &newer).unwrap_err();
         assert!(error.to_string().contains(&version.to_string()), "{error}");
     }
     for version in 0..=CLUSTER_VERSION {
-        assert!(apply(&replica.view, 4, &Command { version, ..command(START, tick()) }).is_ok());
+        assert!(apply(&mut replica.view, 4, &Command { version, ..command(START, tick()) }).is_ok());
     }
 }
 
 #[test]
 fn an_operation_that_is_not_known_stops_the_node() {
-    let replica = Replica::initialised();
+    let mut replica = Replica::initialised();
     let none = Command { operation: None, ..command(START, tick()) };
-    assert!(apply(&replica.view, 4, &none).is_err());
+    assert!(apply(&mut replica.view, 4, &none).is_err());
     // Field 1000 of the operations is a message that only a newer version has.
     let mut encoded = none.encode_to_vec();
     encoded.extend([0xC2, 0x3E, 0x00]);
     let unknown = Command::decode(encoded.as_slice()).unwrap();
-    assert!(apply(&replica.view, 4, &unknown).is_err());
+    assert!(apply(&mut replica.view, 4, &unknown).is_err());
 }
 
 #[test]

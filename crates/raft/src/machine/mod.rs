@@ -181,9 +181,8 @@ impl Pending {
         };
         let plain = codec.open_command(&proposal.id, &proposal.sealed)?;
         let command = Command::decode(&plain[..]).map_err(|error| unknown(error.to_string()))?;
-        let applied = keystead_state::apply(&self.view, index, &command)
+        let applied = keystead_state::apply(&mut self.view, index, &command)
             .map_err(|error| unknown(error.to_string()))?;
-        self.view = applied.view;
         self.changes.extend(applied.changes);
         Ok(Reply(Some(applied.outcome)))
     }

@@ -154,10 +154,10 @@ pub fn replayed(world: &World, view: &View) -> View {
     let mut oracle = View::empty();
     if view.is_initialised() {
         // After the membership and the first leader's blank entry.
-        oracle = keystead_state::apply(&oracle, 2, &world.initialise()).unwrap().view;
+        keystead_state::apply(&mut oracle, 2, &world.initialise()).unwrap();
     }
     for (index, command) in commands {
-        oracle = keystead_state::apply(&oracle, index, &command).unwrap().view;
+        keystead_state::apply(&mut oracle, index, &command).unwrap();
     }
     oracle
 }

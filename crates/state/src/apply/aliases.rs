@@ -9,7 +9,7 @@ use crate::model::{Alias, Key};
 use crate::proto::{self, Reason};
 use crate::transition::Transition;
 
-pub(super) fn create(next: &mut Transition, at: u64, op: &proto::CreateAlias) -> Execution {
+pub(super) fn create(next: &mut Transition<'_>, at: u64, op: &proto::CreateAlias) -> Execution {
     let (account, name) = owner_and_name(op.account, &op.name)?;
     let target = target(next, at, account, op.target.as_ref())?;
     if next.view.alias(account, &name).is_some() {
@@ -22,7 +22,7 @@ pub(super) fn create(next: &mut Transition, at: u64, op: &proto::CreateAlias) ->
     Ok(done())
 }
 
-pub(super) fn update(next: &mut Transition, at: u64, op: &proto::UpdateAlias) -> Execution {
+pub(super) fn update(next: &mut Transition<'_>, at: u64, op: &proto::UpdateAlias) -> Execution {
     let (account, name) = owner_and_name(op.account, &op.name)?;
     let alias = next.view.alias(account, &name).cloned().ok_or(Reason::AliasNotFound)?;
     let old = target_of(next, at, &alias)?;
@@ -44,7 +44,7 @@ pub(super) fn update(next: &mut Transition, at: u64, op: &proto::UpdateAlias) ->
     Ok(done())
 }
 
-pub(super) fn delete(next: &mut Transition, at: u64, op: &proto::DeleteAlias) -> Execution {
+pub(super) fn delete(next: &mut Transition<'_>, at: u64, op: &proto::DeleteAlias) -> Execution {
     let (account, name) = owner_and_name(op.account, &op.name)?;
     let alias = next.view.alias(account, &name).cloned().ok_or(Reason::AliasNotFound)?;
     let old = target_of(next, at, &alias)?;
@@ -55,7 +55,7 @@ pub(super) fn delete(next: &mut Transition, at: u64, op: &proto::DeleteAlias) ->
 
 /// The key an alias points at. Changing the alias needs a right on that key too, so it must be
 /// as fresh as the key that a command names.
-fn target_of(next: &Transition, at: u64, alias: &Alias) -> Result<Key, Refusal> {
+fn target_of(next: &Transition<'_>, at: u64, alias: &Alias) -> Result<Key, Refusal> {
     let id = alias.target;
     let reference = proto::KeyRef { id: id.bytes().to_vec(), multi_region: id.multi_region() };
     fresh_key(next, at, Some(&reference))
@@ -63,7 +63,7 @@ fn target_of(next: &Transition, at: u64, alias: &Alias) -> Result<Key, Refusal> 
 
 /// The key an alias is to point at: of the same account, not on its way out, with room for one.
 fn target(
-    next: &Transition,
+    next: &Transition<'_>,
     at: u64,
     account: AccountId,
     key: Option<&proto::KeyRef>,
@@ -81,7 +81,7 @@ fn target(
 
 /// Policies may refer to a key's aliases, to allow or to deny: a key that gains or loses one may
 /// lose a right. It also tells who was authorised on an alias's old target that there is a new one.
-fn remove_right(next: &mut Transition, key: Key) {
+fn remove_right(next: &mut Transition<'_>, key: Key) {
     next.put_key(Key { rights_removed_at: next.index(), ..key });
 }
 

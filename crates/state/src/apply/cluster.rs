@@ -9,7 +9,7 @@ use crate::records;
 use crate::transition::Transition;
 use crate::view::Cluster;
 
-pub(super) fn initialise(next: &mut Transition, op: &proto::Initialise) -> Execution {
+pub(super) fn initialise(next: &mut Transition<'_>, op: &proto::Initialise) -> Execution {
     if next.view.is_initialised() {
         return Err(Reason::AlreadyInitialised.into());
     }
@@ -27,7 +27,7 @@ pub(super) fn initialise(next: &mut Transition, op: &proto::Initialise) -> Execu
     Ok(done())
 }
 
-pub(super) fn create_authority(next: &mut Transition, op: &proto::CreateAuthority) -> Execution {
+pub(super) fn create_authority(next: &mut Transition<'_>, op: &proto::CreateAuthority) -> Execution {
     if next.view.authority().is_some() {
         return Err(Reason::AuthorityExists.into());
     }
@@ -36,7 +36,7 @@ pub(super) fn create_authority(next: &mut Transition, op: &proto::CreateAuthorit
     Ok(done())
 }
 
-pub(super) fn create_account(next: &mut Transition, op: &proto::CreateAccount) -> Execution {
+pub(super) fn create_account(next: &mut Transition<'_>, op: &proto::CreateAccount) -> Execution {
     let id = AccountId::from_number(op.account).ok_or(Reason::Malformed)?;
     let access_key: AccessKeyId = op.access_key_id.parse().map_err(|_| Reason::Malformed)?;
     if next.view.account(id).is_some() {

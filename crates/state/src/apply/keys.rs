@@ -10,7 +10,7 @@ use crate::proto::{self, Reason};
 use crate::records::{code, read_material};
 use crate::transition::Transition;
 
-pub(super) fn create(next: &mut Transition, op: &proto::CreateKey) -> Execution {
+pub(super) fn create(next: &mut Transition<'_>, op: &proto::CreateKey) -> Execution {
     let id = key_id(op.key.as_ref())?;
     let account = AccountId::from_number(op.account).ok_or(Reason::Malformed)?;
     if next.view.account(account).is_none() {
@@ -57,16 +57,16 @@ pub(super) fn create(next: &mut Transition, op: &proto::CreateKey) -> Execution 
     Ok(OutcomeResult::KeyCreated(proto::KeyCreated { key: op.key.clone() }))
 }
 
-pub(super) fn enable(next: &mut Transition, at: u64, op: &proto::EnableKey) -> Execution {
+pub(super) fn enable(next: &mut Transition<'_>, at: u64, op: &proto::EnableKey) -> Execution {
     set_state(next, at, op.key.as_ref(), KeyState::Enabled)
 }
 
-pub(super) fn disable(next: &mut Transition, at: u64, op: &proto::DisableKey) -> Execution {
+pub(super) fn disable(next: &mut Transition<'_>, at: u64, op: &proto::DisableKey) -> Execution {
     set_state(next, at, op.key.as_ref(), KeyState::Disabled)
 }
 
 fn set_state(
-    next: &mut Transition,
+    next: &mut Transition<'_>,
     at: u64,
     key: Option<&proto::KeyRef>,
     state: KeyState,
@@ -90,7 +90,7 @@ fn set_state(
 }
 
 pub(super) fn describe(
-    next: &mut Transition,
+    next: &mut Transition<'_>,
     at: u64,
     op: &proto::UpdateKeyDescription,
 ) -> Execution {
@@ -102,7 +102,7 @@ pub(super) fn describe(
 }
 
 pub(super) fn schedule_deletion(
-    next: &mut Transition,
+    next: &mut Transition<'_>,
     at: u64,
     op: &proto::ScheduleKeyDeletion,
 ) -> Execution {
@@ -117,7 +117,7 @@ pub(super) fn schedule_deletion(
 }
 
 pub(super) fn cancel_deletion(
-    next: &mut Transition,
+    next: &mut Transition<'_>,
     at: u64,
     op: &proto::CancelKeyDeletion,
 ) -> Execution {
@@ -135,7 +135,7 @@ pub(super) fn cancel_deletion(
     Ok(done())
 }
 
-pub(super) fn delete_due(next: &mut Transition, op: &proto::DeleteDueKeys) -> Execution {
+pub(super) fn delete_due(next: &mut Transition<'_>, op: &proto::DeleteDueKeys) -> Execution {
     // All of them are read before the first goes: a refused command changes nothing.
     let ids = op.keys.iter().map(|key| key_id(Some(key))).collect::<Result<Vec<_>, _>>()?;
     for id in ids {

@@ -22,8 +22,6 @@ pub const CLUSTER_VERSION: u32 = 1;
 /// What applying a command gave.
 #[derive(Debug)]
 pub struct Applied {
-    /// The next View.
-    pub view: View,
     /// The answer for whoever proposed the command.
     pub outcome: Outcome,
     /// The rows that differ, in the order in which they were written.
@@ -37,32 +35,36 @@ pub struct UnknownCommand {
     version: u32,
 }
 
-/// Applies a command at a log index.
+/// Applies a command at a log index. What shares nothing with another View any more is changed in
+/// place, so that of many commands in a row only the first one copies.
 ///
 /// # Errors
-/// Only [`UnknownCommand`]; what the state does not allow is an [`Outcome`].
-pub fn apply(view: &View, index: u64, command: &Command) -> Result<Applied, UnknownCommand> {
+/// Only [`UnknownCommand`], which leaves the View alone; what the state does not allow is an
+/// [`Outcome`].
+pub fn apply(view: &mut View, index: u64, command: &Command) -> Result<Applied, UnknownCommand> {
     let unknown = UnknownCommand { version: command.version };
     let operation = command.operation.as_ref().ok_or(unknown)?;
     if command.version > CLUSTER_VERSION {
         return Err(unknown);
     }
+    let uninitialised = (!view.is_initialised()).then(|| view.at_index(index));
     let mut next = Transition::new(view, index);
     next.advance_clock(UnixMillis(command.time_ms));
     requests::forget_old(&mut next);
     if let Some(outcome) = requests::recall(&next, command) {
-        let (view, changes) = next.finish();
-        return Ok(Applied { view, outcome, changes });
+        return Ok(Applied { outcome, changes: next.finish() });
     }
     let result = execute(&mut next, command, operation).unwrap_or_else(Refusal::into_result);
     let outcome = Outcome { result: Some(result) };
-    if !next.view.is_initialised() {
+    if let Some(uninitialised) = uninitialised
+        && !next.view.is_initialised()
+    {
         // No row could hold the clock yet, so a refusal must leave no trace in memory either.
-        return Ok(Applied { view: view.at_index(index), outcome, changes: Vec::new() });
+        *next.view = uninitialised;
+        return Ok(Applied { outcome, changes: Vec::new() });
     }
     requests::remember(&mut next, command, &outcome);
-    let (view, changes) = next.finish();
-    Ok(Applied { view, outcome, changes })
+    Ok(Applied { outcome, changes: next.finish() })
 }
 
 /// Why a command changes nothing.
@@ -90,7 +92,7 @@ impl From<Reason> for Refusal {
 
 type Execution = Result<OutcomeResult, Refusal>;
 
-fn execute(next: &mut Transition, command: &Command, operation: &Operation) -> Execution {
+fn execute(next: &mut Transition<'_>, command: &Command, operation: &Operation) -> Execution {
     if let Operation::Initialise(initialise) = operation {
         return cluster::initialise(next, initialise);
     }
@@ -120,7 +122,7 @@ fn execute(next: &mut Transition, command: &Command, operation: &Operation) -> E
 }
 
 /// A credential that lost its right after the request was authorised decides nothing any more.
-fn check_credential(next: &Transition, command: &Command) -> Result<(), Refusal> {
+fn check_credential(next: &Transition<'_>, command: &Command) -> Result<(), Refusal> {
     if command.access_key_id.is_empty() {
         return Ok(());
     }
@@ -133,7 +135,7 @@ fn check_credential(next: &Transition, command: &Command) -> Result<(), Refusal>
 
 /// The key a command names, unless it lost a right since the request was authorised.
 fn fresh_key(
-    next: &Transition,
+    next: &Transition<'_>,
     authorised_at: u64,
     key: Option<&proto::KeyRef>,
 ) -> Result<Key, Refusal> {

@@ -12,14 +12,14 @@ use crate::view::Remembered;
 const FORGET_AT_ONCE: usize = 64;
 
 /// The result of the same request, if it was carried out before.
-pub(super) fn recall(next: &Transition, command: &Command) -> Option<Outcome> {
+pub(super) fn recall(next: &Transition<'_>, command: &Command) -> Option<Outcome> {
     let remembered = next.view.requests.get(&request_id(command)?)?;
     // What was encoded here decodes here; a record that does not is as good as forgotten.
     Outcome::decode(remembered.outcome.as_slice()).ok()
 }
 
 /// Keeps a result. A stale one is no result: the proposer authorises anew and comes again.
-pub(super) fn remember(next: &mut Transition, command: &Command, outcome: &Outcome) {
+pub(super) fn remember(next: &mut Transition<'_>, command: &Command, outcome: &Outcome) {
     let Some(id) = request_id(command) else { return };
     if matches!(outcome.result, Some(OutcomeResult::Stale(_))) {
         return;
@@ -29,7 +29,7 @@ pub(super) fn remember(next: &mut Transition, command: &Command, outcome: &Outco
 }
 
 /// Clears away results that are older than the promise, or too many.
-pub(super) fn forget_old(next: &mut Transition) {
+pub(super) fn forget_old(next: &mut Transition<'_>) {
     for _ in 0..FORGET_AT_ONCE {
         let Some((&(at, _), id)) = next.view.requests_by_age.first() else { return };
         let expired = at.plus(REQUEST_MEMORY_MS) < next.view.clock;

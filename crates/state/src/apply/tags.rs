@@ -6,7 +6,7 @@ use crate::limits::TAGS_PER_KEY;
 use crate::proto::{self, Reason};
 use crate::transition::Transition;
 
-pub(super) fn tag(next: &mut Transition, at: u64, op: &proto::TagKey) -> Execution {
+pub(super) fn tag(next: &mut Transition<'_>, at: u64, op: &proto::TagKey) -> Execution {
     let mut key = fresh_key(next, at, op.key.as_ref())?;
     refuse_pending_deletion(&key)?;
     key.tags.extend(op.tags.clone());
@@ -18,7 +18,7 @@ pub(super) fn tag(next: &mut Transition, at: u64, op: &proto::TagKey) -> Executi
     Ok(done())
 }
 
-pub(super) fn untag(next: &mut Transition, at: u64, op: &proto::UntagKey) -> Execution {
+pub(super) fn untag(next: &mut Transition<'_>, at: u64, op: &proto::UntagKey) -> Execution {
     let mut key = fresh_key(next, at, op.key.as_ref())?;
     refuse_pending_deletion(&key)?;
     for name in &op.tag_keys {

@@ -206,8 +206,7 @@ impl Replica {
     /// Applies a command at the next index.
     pub fn send(&mut self, command: &Command) -> OutcomeResult {
         let index = self.view.applied() + 1;
-        let applied = apply(&self.view, index, command).unwrap();
-        self.view = applied.view;
+        let applied = apply(&mut self.view, index, command).unwrap();
         self.changes = applied.changes;
         applied.outcome.result.unwrap()
     }
