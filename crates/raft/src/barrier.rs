@@ -77,8 +77,13 @@ impl ConfirmView {
         }
         let peer = self.core.peers.get(leader, &member, Link::Heartbeat);
         let limit = attempt.saturating_duration_since(self.core.clock.monotonic());
+        let began = self.core.clock.monotonic();
         match peer.read_index(limit).await {
-            Ok(Ok(index)) => Ok(index),
+            Ok(Ok(index)) => {
+                let took = self.core.clock.monotonic().saturating_duration_since(began);
+                metrics::histogram!("keystead_raft_read_index_seconds").record(took);
+                Ok(index)
+            }
             Ok(Err(NotLeading { .. })) => Err(Unavailable::NoLeader),
             Err(error) => {
                 tracing::debug!(%error, %leader, "the leader confirmed nothing");
@@ -161,7 +166,8 @@ async fn majority_follows(
     membership: &StoredMembership,
     attempt: Instant,
 ) -> bool {
-    let limit = attempt.saturating_duration_since(core.clock.monotonic());
+    let began = core.clock.monotonic();
+    let limit = attempt.saturating_duration_since(began);
     let mut followers = vec![core.node_id.0];
     let others = membership.voter_ids().filter(|id| *id != core.node_id.0);
     let mut answers: FuturesUnordered<_> = others
@@ -186,6 +192,8 @@ async fn majority_follows(
             followers.push(id);
         }
     }
+    let took = core.clock.monotonic().saturating_duration_since(began);
+    metrics::histogram!("keystead_raft_confirm_seconds").record(took);
     true
 }
 

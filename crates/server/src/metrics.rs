@@ -37,6 +37,17 @@ fn describe() {
         "keystead_raft_barrier_rounds_total",
         "Rounds of the read barrier; each serves all requests that waited for it."
     );
+    describe_histogram!(
+        "keystead_raft_confirm_seconds",
+        Unit::Seconds,
+        "How long the leader waited until a majority confirmed it: one round trip."
+    );
+    describe_histogram!(
+        "keystead_raft_read_index_seconds",
+        Unit::Seconds,
+        "How long a follower waited for the leader's confirmed index: its round trip to the leader, \
+         and the leader's to a majority."
+    );
     describe_counter!(
         "keystead_raft_forwarded_total",
         "Commands that this node handed to the leader, every attempt counted."

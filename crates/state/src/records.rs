@@ -25,7 +25,11 @@ pub struct CorruptRecord {
 }
 
 /// Puts one stored row into the View that is being loaded.
-pub(crate) fn load(into: &mut Transition<'_>, row: &[u8], value: &[u8]) -> Result<(), CorruptRecord> {
+pub(crate) fn load(
+    into: &mut Transition<'_>,
+    row: &[u8],
+    value: &[u8],
+) -> Result<(), CorruptRecord> {
     let tag = row.first().copied().unwrap_or_default();
     match tag {
         rows::CLUSTER => {

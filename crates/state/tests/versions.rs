@@ -36,7 +36,9 @@ fn a_command_of_a_newer_version_stops_the_node() {
         assert!(error.to_string().contains(&version.to_string()), "{error}");
     }
     for version in 0..=CLUSTER_VERSION {
-        assert!(apply(&mut replica.view, 4, &Command { version, ..command(START, tick()) }).is_ok());
+        assert!(
+            apply(&mut replica.view, 4, &Command { version, ..command(START, tick()) }).is_ok()
+        );
     }
 }
 

@@ -243,12 +243,23 @@ fn operations_address(printed: &str) -> Option<SocketAddr> {
 
 /// Whether the node with this operations listener says that it serves.
 pub(crate) async fn is_ready(address: SocketAddr) -> Result<bool> {
+    Ok(get(address, "/readyz").await?.starts_with("HTTP/1.1 200"))
+}
+
+/// The value of a metric of the node with this operations listener, by its name with labels.
+pub(crate) async fn metric(address: SocketAddr, name: &str) -> Result<f64> {
+    let answer = get(address, "/metrics").await?;
+    let value = answer.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
+    value.with_context(|| format!("{address} has no metric {name}"))
+}
+
+async fn get(address: SocketAddr, path: &str) -> Result<String> {
     let mut stream = TcpStream::connect(address).await?;
-    let request = "GET /readyz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+    let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).await?;
-    Ok(answer.starts_with(b"HTTP/1.1 200"))
+    Ok(String::from_utf8_lossy(&answer).into_owned())
 }
 
 /// Ports of the loopback that nobody listens on.

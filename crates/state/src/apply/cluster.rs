@@ -27,7 +27,10 @@ pub(super) fn initialise(next: &mut Transition<'_>, op: &proto::Initialise) -> E
     Ok(done())
 }
 
-pub(super) fn create_authority(next: &mut Transition<'_>, op: &proto::CreateAuthority) -> Execution {
+pub(super) fn create_authority(
+    next: &mut Transition<'_>,
+    op: &proto::CreateAuthority,
+) -> Execution {
     if next.view.authority().is_some() {
         return Err(Reason::AuthorityExists.into());
     }

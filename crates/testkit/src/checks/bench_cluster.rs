@@ -30,6 +30,8 @@ use crate::node::{ACCOUNT, REGION};
 use crate::process::{Process, idle_seconds, own_cpu_seconds};
 use crate::tls::{Authority, Identity, Tls};
 
+/// How long the barrier is measured.
+const BARRIER: Duration = Duration::from_secs(5);
 const NODES: usize = 3;
 /// How long a cluster may take to get ready, and how often it is looked at.
 const START: Duration = Duration::from_secs(120);
@@ -136,6 +138,11 @@ pub async fn run(options: &Options) -> Result<Outcome> {
     let time = Duration::from_secs(options.seconds);
     let (measured, outcome) = (Measured::default(), Outcome::default());
     let mut bench = Bench { options, time, measured, outcome };
+    if let Some(cluster) = &keystead {
+        let (confirm, read_index) = cluster.barrier(BARRIER).await?;
+        say(&format!("barrier at p50, idle: leader {confirm:.3} ms, follower {read_index:.3} ms"));
+        bench.measured.barrier(confirm, read_index);
+    }
     for round in 1..=options.rounds {
         say(&format!("round {round} of {}", options.rounds));
         bench.round(&ground, keystead.as_ref(), etcd.as_ref()).await?;

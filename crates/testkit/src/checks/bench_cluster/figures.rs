@@ -13,6 +13,8 @@ use crate::checks::bench::median;
 pub(super) struct Measured {
     /// Milliseconds.
     syncs: Vec<f64>,
+    /// A confirmation of the leader and one of a follower while nothing else happens, milliseconds.
+    barrier: Option<(f64, f64)>,
     /// Mutations per second.
     rates: BTreeMap<(Side, Way), Vec<f64>>,
     /// How long Encrypt took without writers (`false`) and beside them (`true`).
@@ -31,6 +33,11 @@ impl Measured {
     /// Adds how long the disk took.
     pub(super) fn sync(&mut self, milliseconds: f64) {
         self.syncs.push(milliseconds);
+    }
+
+    /// Notes how long confirmations take.
+    pub(super) fn barrier(&mut self, leader: f64, follower: f64) {
+        self.barrier = Some((leader, follower));
     }
 
     /// Adds mutations per second.
@@ -54,6 +61,13 @@ impl Measured {
         parts.extend(Way::ALL.map(|way| self.way(way)));
         let sync = median(self.syncs.iter().copied());
         parts.push(format!("fdatasync of 4 KiB p50 {sync:.2} ms"));
+        if let Some((leader, follower)) = self.barrier {
+            parts.push(format!(
+                "barrier at p50, idle: leader {leader:.3} ms, follower {follower:.3} ms, which is \
+                 {:.2} round trips",
+                follower / leader
+            ));
+        }
         let beside = format!("while {writers} write");
         for (busy, latencies) in &self.latencies {
             let when = if *busy { beside.as_str() } else { "idle" };

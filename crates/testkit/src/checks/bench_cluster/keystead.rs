@@ -5,19 +5,19 @@ use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use fastrand::Rng;
 use keystead_api::{Wire, kms};
 use serde_json::Value;
 
-use super::load::Caller;
+use super::load::{Caller, Load};
 use super::{Cluster, Ground, NODES, POLL, START, value};
 use crate::client::Target;
 use crate::grpc::SERVICE;
 use crate::kms::Kms;
-use crate::node::{self, ACCOUNT, REGION, free_ports, is_ready};
+use crate::node::{self, ACCOUNT, REGION, free_ports, is_ready, metric};
 use crate::process::Process;
 
 /// Tags of each key that are given new values in turn.
@@ -81,6 +81,20 @@ impl Keystead {
         };
         let path = format!("{SERVICE}Encrypt");
         Caller::new((node, &self.targets[node]), path, move || message.clone())
+    }
+
+    /// How long a confirmation of the leader and one of a follower take, at p50 in milliseconds,
+    /// while nothing else happens but one request after the other at the follower. The first is one
+    /// round trip.
+    pub(super) async fn barrier(&self, time: Duration) -> Result<(f64, f64)> {
+        let leader = self.leader().await?;
+        let follower = (leader + 1) % NODES;
+        Load::run(vec![self.encrypter(0, follower)], time).await?;
+        let middle = async |node: usize, what: &str| {
+            let name = format!("keystead_raft_{what}_seconds{{quantile=\"0.5\"}}");
+            metric(self.nodes[node].operations, &name).await.map(|seconds| seconds * 1000.0)
+        };
+        Ok((middle(leader, "confirm").await?, middle(follower, "read_index").await?))
     }
 
     async fn wait(&mut self) -> Result<()> {
