@@ -1,10 +1,24 @@
 //! Mistakes that a test can switch on, one at a time, to see that the comparison with the naive
 //! evaluator notices them. Without the feature there are none.
 
-/// A mistake that an evaluator can make.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(missing_docs, reason = "each name says what is wrong")]
-pub enum Defect {
+macro_rules! defects {
+    ($($name:ident,)*) => {
+        /// A mistake that an evaluator can make.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        #[allow(missing_docs, reason = "each name says what is wrong")]
+        pub enum Defect {
+            $($name,)*
+        }
+
+        #[cfg(feature = "planted-defects")]
+        impl Defect {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$name,)*];
+        }
+    };
+}
+
+defects! {
     VariableAsPattern,
     GlobUnanchored,
     NullSeesDefault,
