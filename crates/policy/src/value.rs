@@ -134,7 +134,7 @@ pub(crate) fn is_base64(text: &str) -> bool {
         2 => 0b1111,
         _ => return false,
     };
-    text.len() % 4 == 0
+    text.len().is_multiple_of(4)
         && body.bytes().all(|b| digit(b).is_some())
         && body.bytes().last().and_then(digit).is_none_or(|last| last & unused == 0)
 }

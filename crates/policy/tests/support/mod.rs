@@ -1,5 +1,6 @@
 //! Random cases, and the two evaluators side by side.
 #![allow(dead_code, reason = "each test binary uses its part")]
+#![allow(clippy::unwrap_used, reason = "a panic fails the test")]
 
 pub mod cases;
 pub mod naive;
