@@ -1,9 +1,39 @@
-//! Who may do what. Pure functions over documents and requests; no I/O.
+//! Who may do what. Pure functions over documents and requests; no I/O, no clock.
 //!
-//! An account has its root credential only, and every key the default policy, which gives the
-//! owning account everything. So the decision is: the root may do everything in its own account
-//! and nothing elsewhere. The interface is that of the full evaluator.
+//! [`Document::parse`] reads a policy strictly and compiles it, once. [`decide`] answers a
+//! [`Query`] from the compiled [`Policies`] that have a say; [`explain`] is the same run with a
+//! record of every statement.
+//!
+//! [`evaluate`] is the decision for as long as an account has its root credential only, and every
+//! key the default policy, which gives the owning account everything: the root may do everything
+//! in its own account and nothing elsewhere.
 #![forbid(unsafe_code)]
+
+mod caller;
+mod condition;
+mod context;
+mod decide;
+mod defect;
+mod document;
+mod error;
+mod grant;
+mod json;
+mod keys;
+mod pattern;
+mod value;
+
+pub use caller::{Caller, NamedPrincipal};
+pub use context::Context;
+pub use decide::{
+    Attached, By, Miss, Missing, Policies, Query, Source, StatementRef, Step, Verdict,
+    can_put_key_policy, decide, explain,
+};
+#[cfg(feature = "planted-defects")]
+pub use defect::{Defect, plant};
+pub use document::{Document, Effect, Kind, MAX_IDENTITY_POLICY_BYTES, MAX_KEY_POLICY_BYTES};
+pub use error::{PolicyError, Reason};
+pub use grant::Grant;
+pub use keys::{CONDITION_KEYS, ConditionKey, KeyType, condition_key};
 
 use keystead_types::{AccountId, PARTITION, Principal};
 
