@@ -56,6 +56,7 @@ impl World {
             election_min: Duration::from_millis(60),
             election_max: Duration::from_millis(120),
             snapshot_every: 1_000_000,
+            snapshot_rows_per_entry: u64::MAX,
             keep_entries: 0,
         };
         Self { keyring: Arc::new(keyring), format, timings, wrapped_domain_key: wrapped }
