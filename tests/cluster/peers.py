@@ -78,6 +78,18 @@ class Members:
             )
             return stub(request, metadata=metadata, timeout=TIMEOUT_SECONDS)
 
+    def ask(self, node, certificate, question, to=None):
+        """The answer to one question, on a stream of its own."""
+        messages = importlib.import_module("keystead.peer.v1.peer_pb2")
+        metadata = [("keystead-to", to or self.ids[node.number])]
+        with self.channel(node, certificate) as channel:
+            stub = channel.stream_stream(
+                f"/{SERVICE}/Ask",
+                request_serializer=lambda message: message.SerializeToString(),
+                response_deserializer=messages.Answer.FromString,
+            )
+            return next(stub(iter([question]), metadata=metadata, timeout=TIMEOUT_SECONDS))
+
 
 def context(certificate=None, version=ssl.TLSVersion.TLSv1_3, side=ssl.PROTOCOL_TLS_CLIENT):
     """TLS of exactly this version that trusts anybody and shows this certificate."""

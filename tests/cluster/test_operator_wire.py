@@ -16,7 +16,7 @@ from peers import ALERT, HOUR, TIMEOUT_SECONDS, context, is_served, said
 SERVICE = "keystead.admin.v1.Admin"
 OTHER_SERVICES = [
     "keystead.kms.v1.KeyManagementService/ListKeys",
-    "keystead.peer.v1.Peer/ReadIndex",
+    "keystead.peer.v1.Peer/Vote",
     "grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
 ]
 # What a port says that does not have a service, or does not get to know who asks for it.

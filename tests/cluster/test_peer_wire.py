@@ -141,15 +141,19 @@ class TestCalls:
 
     def test_a_member_is_answered(self, members, messages, pair):
         leader, follower = pair
-        request = messages.ReadIndexRequest(limit_ms=1000)
-        answer = members.call(leader, members.issue(follower), "ReadIndex", request)
-        assert answer.index > 0
+        question = messages.Question(id=7, read_index=messages.ReadIndexRequest(limit_ms=1000))
+        answer = members.ask(leader, members.issue(follower), question)
+        assert answer.id == 7 and answer.read_index.index > 0
 
     def test_what_is_meant_for_another_node(self, members, messages, pair, refused):
         leader, follower = pair
-        request = messages.ReadIndexRequest(limit_ms=1000)
+        question = messages.Question(read_index=messages.ReadIndexRequest(limit_ms=1000))
         certificate, to = members.issue(follower), members.ids[follower.number]
-        status = refused(leader, certificate, "ReadIndex", request, to=to)
+        with pytest.raises(grpc.RpcError) as caught:
+            members.ask(leader, certificate, question, to=to)
+        assert caught.value.code() == grpc.StatusCode.FAILED_PRECONDITION
+        request = messages.VoteRequest(vote=b"")
+        status = refused(leader, certificate, "Vote", request, to=to)
         assert status == grpc.StatusCode.FAILED_PRECONDITION
 
     def test_a_vote_of_another_node(self, members, messages, pair, refused):
@@ -160,7 +164,6 @@ class TestCalls:
         certificate = members.issue(follower)
         requests = {
             "Heartbeat": messages.AppendRequest(vote=raised),
-            "Confirm": messages.ConfirmRequest(vote=raised),
             "Vote": messages.VoteRequest(vote=raised),
             "TransferLeader": messages.TransferLeaderRequest(
                 **{"from": raised, "to": int(members.ids[leader.number], 16)}
@@ -169,6 +172,8 @@ class TestCalls:
         for method, request in requests.items():
             status = refused(leader, certificate, method, request)
             assert status == grpc.StatusCode.PERMISSION_DENIED, method
+        question = messages.Question(confirm=messages.ConfirmRequest(vote=raised))
+        assert "speaks for node" in members.ask(leader, certificate, question).refused
 
     def test_somebody_who_is_no_member(self, members, messages, pair, refused):
         """As one is who was removed: it keeps its certificate."""
@@ -177,8 +182,6 @@ class TestCalls:
         victim = int(members.ids[follower.number], 16)
         intruder = messages.Enrol(node_id=victim, name="x", address="127.0.0.1:1", learner=True)
         requests = [
-            ("ReadIndex", messages.ReadIndexRequest(limit_ms=1000)),
-            ("Propose", messages.ProposeRequest(command=b"", limit_ms=1000)),
             ("Change", messages.ChangeRequest(remove=victim)),
             ("Change", messages.ChangeRequest(promote=victim)),
             ("Change", messages.ChangeRequest(enrol=intruder)),
@@ -187,6 +190,12 @@ class TestCalls:
         for method, request in requests:
             status = refused(leader, stranger, method, request)
             assert status == grpc.StatusCode.PERMISSION_DENIED, method
+        questions = [
+            messages.Question(read_index=messages.ReadIndexRequest(limit_ms=1000)),
+            messages.Question(propose=messages.ProposeRequest(command=b"", limit_ms=1000)),
+        ]
+        for question in questions:
+            assert "is no member" in members.ask(leader, stranger, question).refused
 
 
 class TestDialling:
