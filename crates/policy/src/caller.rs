@@ -119,6 +119,7 @@ impl From<&Principal> for Caller {
     fn from(principal: &Principal) -> Self {
         match principal {
             Principal::Root(account) => Self::root(*account),
+            Principal::User { account, name, id } => Self::user(*account, name).with_unique_id(id),
         }
     }
 }

@@ -33,6 +33,11 @@ impl Context {
         entry.defaulted = true;
     }
 
+    /// All keys in lower case, with their values and whether they are a default's, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &[String], bool)> {
+        self.entries.iter().map(|(key, entry)| (&**key, &*entry.values, entry.defaulted))
+    }
+
     /// Takes a key away.
     pub fn remove(&mut self, key: &str) {
         self.entries.remove(&key.to_lowercase());

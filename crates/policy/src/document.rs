@@ -116,11 +116,59 @@ impl Document {
         self.kind
     }
 
+    /// A policy that denies everything to everybody: what stands in for a text that was a policy
+    /// once and is none to this version.
+    pub fn denying(kind: Kind) -> Self {
+        let any = || {
+            let pattern = Pattern::any();
+            Some(Patterns { negated: false, patterns: vec![pattern] })
+        };
+        let everybody = Principals { negated: false, named: vec![NamedPrincipal::Everybody] };
+        let statement = Statement {
+            sid: None,
+            effect: Effect::Deny,
+            principals: (kind == Kind::Key).then_some(everybody),
+            actions: any(),
+            resources: any(),
+            conditions: Vec::new(),
+        };
+        Self { kind, statements: vec![statement] }
+    }
+
     /// All principals that it names, for whoever can tell whether they exist.
     pub fn principals(&self) -> impl Iterator<Item = &NamedPrincipal> {
         let principals =
             self.statements.iter().filter_map(|statement| statement.principals.as_ref());
         principals.flat_map(|principals| &principals.named)
+    }
+
+    /// The same policy, with each principal of an ARN that `id_of` knows named by its unique id:
+    /// who comes later under the same name is somebody else.
+    #[must_use]
+    pub fn bound(mut self, id_of: impl Fn(&str) -> Option<String>) -> Self {
+        let principals = self.statements.iter_mut().filter_map(|s| s.principals.as_mut());
+        for named in principals.flat_map(|principals| &mut principals.named) {
+            if let NamedPrincipal::Arn(arn) = named
+                && let Some(id) = id_of(arn)
+            {
+                *named = NamedPrincipal::UniqueId(id);
+            }
+        }
+        self
+    }
+
+    /// Whether the decision may depend on the request's [`Context`](crate::Context): whoever asks
+    /// policies that do not ask may leave it empty.
+    pub fn needs_context(&self) -> bool {
+        let variables = |patterns: &Option<Patterns>| {
+            let patterns = patterns.iter().flat_map(|patterns| &patterns.patterns);
+            patterns.into_iter().any(Pattern::has_variables)
+        };
+        self.statements.iter().any(|statement| {
+            !statement.conditions.is_empty()
+                || variables(&statement.actions)
+                || variables(&statement.resources)
+        })
     }
 }
 

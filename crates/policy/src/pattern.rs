@@ -76,6 +76,11 @@ impl Pattern {
         }
     }
 
+    /// What matches every text.
+    pub(crate) fn any() -> Self {
+        Self(vec![Atom::Any])
+    }
+
     /// Exactly `*`.
     pub(crate) fn is_any(&self) -> bool {
         self.0 == [Atom::Any]
@@ -102,7 +107,7 @@ impl Pattern {
         self.0.iter().map(|atom| atom.literal(context)).collect()
     }
 
-    fn has_variables(&self) -> bool {
+    pub(crate) fn has_variables(&self) -> bool {
         self.0.iter().any(|atom| matches!(atom, Atom::Variable(..)))
     }
 

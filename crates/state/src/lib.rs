@@ -14,6 +14,7 @@
 
 mod apply;
 mod model;
+mod own;
 mod records;
 mod rows;
 mod transition;
@@ -26,8 +27,11 @@ pub mod proto {
 }
 
 pub use apply::{Applied, CLUSTER_VERSION, UnknownCommand, apply};
-pub use model::{Account, Alias, Credential, DomainKey, Key, Material, MaterialState, MultiRegion};
-pub use model::{Policy, SealedRoot};
+pub use model::{
+    Account, Alias, Credential, DomainKey, Grant, GrantConstraints, GrantPrincipal, Key, Material,
+    MaterialState, MultiRegion, Policy, SealedRoot,
+};
+pub use own::{NamedPolicy, OwnPolicies};
 pub use proto::{Command, Outcome};
 pub use records::CorruptRecord;
 pub use rows::{ROW_KEYS, RowChange};
@@ -37,6 +41,8 @@ pub use view::View;
 pub mod limits {
     /// Aliases that one key may have.
     pub const ALIASES_PER_KEY: usize = 50;
+    /// Grants that one key may have.
+    pub const GRANTS_PER_KEY: usize = 50_000;
     /// Tags that one key may have.
     pub const TAGS_PER_KEY: usize = 50;
     /// How long the first result of a request is kept, in milliseconds.

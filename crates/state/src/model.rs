@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use keystead_policy::{Document, Kind, NamedPrincipal, PolicyError};
 use keystead_types::{
-    AccessKeyId, AccountId, AliasName, KeyId, KeyManager, KeySpec, KeyState, KeyUsage, MaterialId,
-    Origin, Region, UnixMillis,
+    AccessKeyId, AccountId, AliasName, GrantId, GrantOperation, KeyId, KeyManager, KeySpec,
+    KeyState, KeyUsage, MaterialId, Origin, Region, UnixMillis,
 };
 
 /// The root key under one seal.
@@ -69,13 +70,42 @@ pub struct Credential {
     pub version: u64,
 }
 
-/// A key policy document. Keys with equal documents share one.
+/// A policy document. Whatever carries equal documents shares one.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Policy {
-    /// SHA-256 of the text: its row key.
+    /// What [`Policy::new`] makes of text and principals: its row key.
     pub id: [u8; 32],
     /// The document as it was given.
     pub text: String,
+    /// Whom a key policy names: the unique id that each ARN stood for when the policy was put.
+    pub principals: BTreeMap<String, String>,
+    /// The document as it is evaluated; where the text is no policy, one that denies everything.
+    pub document: Document,
+    /// Why the text is no policy.
+    pub error: Option<PolicyError>,
+}
+
+impl Policy {
+    /// A key's policy or another one: that a text says itself, for only a key's has principals.
+    pub(crate) fn new(text: &str, principals: BTreeMap<String, String>) -> Self {
+        let mut identity = text.as_bytes().to_vec();
+        for (arn, id) in &principals {
+            // No policy holds a zero byte, so that nothing else reads the same.
+            for part in [arn, id] {
+                identity.push(0);
+                identity.extend_from_slice(part.as_bytes());
+            }
+        }
+        let parsed = Document::parse(Kind::Key, text);
+        let parsed =
+            parsed.or_else(|error| Document::parse(Kind::Identity, text).map_err(|_| error));
+        let (document, error) = match parsed {
+            Ok(document) => (document.bound(|arn| principals.get(arn).cloned()), None),
+            Err(error) => (Document::denying(Kind::Key), Some(error)),
+        };
+        let id = keystead_crypto::digest::sha256(&identity);
+        Self { id, text: text.to_owned(), principals, document, error }
+    }
 }
 
 /// Where a key material stands in its key's history.
@@ -184,4 +214,55 @@ pub struct Alias {
     pub created: UnixMillis,
     /// When it was last pointed at a key.
     pub updated: UnixMillis,
+}
+
+/// What one principal may do with one key, aside from all policies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grant {
+    /// Its id.
+    pub id: GrantId,
+    /// The key.
+    pub key: KeyId,
+    /// The account whose principal made it.
+    pub issuing_account: AccountId,
+    /// The name that makes asking for it again harmless; empty for none.
+    pub name: Box<str>,
+    /// Who may use the key.
+    pub grantee: GrantPrincipal,
+    /// Who may retire the grant.
+    pub retiring: Option<GrantPrincipal>,
+    /// What the grantee may do, in order and each once.
+    pub operations: Box<[GrantOperation]>,
+    /// When.
+    pub constraints: GrantConstraints,
+    /// When it was made.
+    pub created: UnixMillis,
+}
+
+/// Whom a grant names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GrantPrincipal {
+    /// An ARN, or a service's name.
+    pub name: Arc<str>,
+    /// Who that was when the grant was made.
+    pub named: NamedPrincipal,
+}
+
+/// Under which conditions a grant allows.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct GrantConstraints {
+    /// The encryption context must be this one.
+    pub equals: Option<BTreeMap<String, String>>,
+    /// The encryption context must have these pairs.
+    pub subset: Option<BTreeMap<String, String>>,
+    /// The request must be made for this resource.
+    pub source_arn: Option<Box<str>>,
+}
+
+impl Grant {
+    /// Whether another one says the same, but for id and time.
+    pub fn says_the_same(&self, other: &Self) -> bool {
+        let Self { id, created, .. } = *self;
+        *self == Self { id, created, ..other.clone() }
+    }
 }

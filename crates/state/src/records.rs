@@ -1,5 +1,7 @@
 //! Between the records on disk and the model in memory. One function each way per record.
 
+mod grant;
+
 use std::sync::Arc;
 
 use keystead_types::{
@@ -16,6 +18,8 @@ use crate::proto;
 use crate::rows;
 use crate::transition::Transition;
 use crate::view::{Cluster, Remembered};
+
+pub(crate) use grant::{grant, read_grant};
 
 /// A stored row that this version does not understand.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -52,8 +56,8 @@ pub(crate) fn load(
         }
         rows::POLICY => {
             let record: proto::PolicyRecord = decode("policy", value)?;
-            let id = keystead_crypto::digest::sha256(record.text.as_bytes());
-            into.load_policy(Arc::new(Policy { id, text: record.text }));
+            let principals = record.principals.into_iter().collect();
+            into.load_policy(Arc::new(Policy::new(&record.text, principals)));
         }
         rows::KEY => {
             let record: proto::KeyRecord = decode("key", value)?;
@@ -66,6 +70,9 @@ pub(crate) fn load(
         }
         rows::ALIAS => {
             into.put_alias(read_alias(&decode("alias", value)?).ok_or(corrupt("alias"))?);
+        }
+        rows::GRANT => {
+            into.put_grant(read_grant(decode("grant", value)?).ok_or(corrupt("grant"))?);
         }
         rows::REQUEST => {
             into.put_request(read_request(decode("request", value)?).ok_or(corrupt("request"))?);
@@ -183,7 +190,8 @@ fn read_credential(record: proto::CredentialRecord) -> Option<Credential> {
 }
 
 pub(crate) fn policy(policy: &Policy) -> Vec<u8> {
-    proto::PolicyRecord { text: policy.text.clone() }.encode_to_vec()
+    let (text, principals) = (policy.text.clone(), policy.principals.clone());
+    proto::PolicyRecord { text, principals }.encode_to_vec()
 }
 
 pub(crate) fn key(key: &Key) -> Vec<u8> {

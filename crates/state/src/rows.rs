@@ -3,7 +3,7 @@
 
 use std::ops::RangeInclusive;
 
-use keystead_types::{AccessKeyId, AccountId, AliasName, KeyId};
+use keystead_types::{AccessKeyId, AccountId, AliasName, GrantId, KeyId};
 
 /// The first bytes that rows of the state use; the rest is the store's own.
 pub const ROW_KEYS: RangeInclusive<u8> = 0x10..=0xEF;
@@ -26,6 +26,7 @@ pub(crate) const KEY: u8 = 0x15;
 pub(crate) const ALIAS: u8 = 0x16;
 pub(crate) const REQUEST: u8 = 0x17;
 pub(crate) const AUTHORITY: u8 = 0x18;
+pub(crate) const GRANT: u8 = 0x23;
 
 pub(crate) fn cluster() -> Vec<u8> {
     vec![CLUSTER]
@@ -57,6 +58,10 @@ pub(crate) fn key(id: &KeyId) -> Vec<u8> {
 
 pub(crate) fn alias(account: AccountId, name: &AliasName) -> Vec<u8> {
     row(ALIAS, &[&account.number().to_be_bytes(), &name_hash(name.as_str())])
+}
+
+pub(crate) fn grant(key: &KeyId, id: &GrantId) -> Vec<u8> {
+    row(GRANT, &[&[u8::from(key.multi_region())], key.bytes(), id.bytes()])
 }
 
 pub(crate) fn request(id: &[u8; 32]) -> Vec<u8> {

@@ -1,10 +1,11 @@
 //! A View in the making: every change goes through here, keeps the indices right and leaves a row.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use keystead_types::{AccountId, AliasName, KeyId, UnixMillis};
 
-use crate::model::{Account, Alias, Authority, Credential, DomainKey, Key, Policy};
+use crate::model::{Account, Alias, Authority, Credential, DomainKey, Grant, Key, Policy};
 use crate::records;
 use crate::rows::{self, RowChange};
 use crate::view::{Cluster, Remembered, SharedPolicy, View};
@@ -68,14 +69,22 @@ impl<'v> Transition<'v> {
         self.view.credentials.insert_mut(credential.id.clone(), Arc::new(credential));
     }
 
-    /// The shared policy of this text; a text that no key carries yet is stored.
+    /// The shared policy of this text; one that nothing carries yet is stored.
     pub(crate) fn policy(&mut self, text: &str) -> Arc<Policy> {
         let id = keystead_crypto::digest::sha256(text.as_bytes());
-        if let Some(shared) = self.view.policies.get(&id) {
+        match self.view.policies.get(&id) {
+            Some(shared) => shared.policy.clone(),
+            None => self.share_policy(Policy::new(text, BTreeMap::new())),
+        }
+    }
+
+    /// The shared one of equal policies; one that nothing carries yet is stored.
+    pub(crate) fn share_policy(&mut self, policy: Policy) -> Arc<Policy> {
+        if let Some(shared) = self.view.policies.get(&policy.id) {
             return shared.policy.clone();
         }
-        let policy = Arc::new(Policy { id, text: text.to_owned() });
-        self.changes.push(put(rows::policy(&id), records::policy(&policy)));
+        let policy = Arc::new(policy);
+        self.changes.push(put(rows::policy(&policy.id), records::policy(&policy)));
         self.load_policy(policy.clone());
         policy
     }
@@ -117,8 +126,12 @@ impl<'v> Transition<'v> {
         }
     }
 
-    /// Removes a key, its aliases and, with the record, its wrapped material.
+    /// Removes a key, its aliases and grants and, with the record, its wrapped material.
     pub(crate) fn remove_key(&mut self, key: &Key) {
+        let grants: Vec<Arc<Grant>> = self.view.grants_on(key.id, None).cloned().collect();
+        for grant in grants {
+            self.remove_grant(&grant);
+        }
         let names: Vec<AliasName> = self.view.aliases_to(key.id).cloned().collect();
         for name in names {
             self.remove_alias(key.account, &name);
@@ -166,6 +179,28 @@ impl<'v> Transition<'v> {
         if let Some(target) = self.view.alias(account, name).map(|alias| alias.target) {
             self.view.aliases_by_key.remove_mut(&(target, name.clone()));
         }
+    }
+
+    pub(crate) fn put_grant(&mut self, grant: Grant) {
+        self.changes.push(put(rows::grant(&grant.key, &grant.id), records::grant(&grant)));
+        let (key, id) = (grant.key, grant.id);
+        self.view.grants_by_key.insert_mut((key, id));
+        self.view.grants_by_grantee.insert_mut((key, grant.grantee.name.clone(), id));
+        if let Some(retiring) = &grant.retiring {
+            self.view.grants_by_retiring.insert_mut((retiring.name.clone(), id));
+        }
+        self.view.grants.insert_mut(id, Arc::new(grant));
+    }
+
+    pub(crate) fn remove_grant(&mut self, grant: &Grant) {
+        let (key, id) = (grant.key, grant.id);
+        self.view.grants_by_key.remove_mut(&(key, id));
+        self.view.grants_by_grantee.remove_mut(&(key, grant.grantee.name.clone(), id));
+        if let Some(retiring) = &grant.retiring {
+            self.view.grants_by_retiring.remove_mut(&(retiring.name.clone(), id));
+        }
+        self.view.grants.remove_mut(&id);
+        self.changes.push(delete(rows::grant(&key, &id)));
     }
 
     pub(crate) fn put_request(&mut self, request: Remembered) {

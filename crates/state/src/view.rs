@@ -3,10 +3,14 @@
 use std::ops::Bound;
 use std::sync::Arc;
 
-use keystead_types::{AccessKeyId, AccountId, AliasName, ClusterId, KeyId, Region, UnixMillis};
+use keystead_types::{
+    AccessKeyId, AccountId, AliasName, ClusterId, GrantId, KeyId, Region, UnixMillis,
+};
 use rpds::{HashTrieMapSync, RedBlackTreeMapSync, RedBlackTreeSetSync};
 
-use crate::model::{Account, Alias, Authority, Credential, DomainKey, Key, Policy, SealedRoot};
+use crate::model::{
+    Account, Alias, Authority, Credential, DomainKey, Grant, Key, Policy, SealedRoot,
+};
 use crate::records::{self, CorruptRecord};
 use crate::rows;
 use crate::transition::Transition;
@@ -27,6 +31,10 @@ pub struct View {
     pub(crate) aliases: RedBlackTreeMapSync<(AccountId, AliasName), Arc<Alias>>,
     pub(crate) aliases_by_key: RedBlackTreeSetSync<(KeyId, AliasName)>,
     pub(crate) deletions: RedBlackTreeSetSync<(UnixMillis, KeyId)>,
+    pub(crate) grants: HashTrieMapSync<GrantId, Arc<Grant>>,
+    pub(crate) grants_by_key: RedBlackTreeSetSync<(KeyId, GrantId)>,
+    pub(crate) grants_by_grantee: RedBlackTreeSetSync<(KeyId, Arc<str>, GrantId)>,
+    pub(crate) grants_by_retiring: RedBlackTreeSetSync<(Arc<str>, GrantId)>,
     pub(crate) requests: HashTrieMapSync<[u8; 32], Arc<Remembered>>,
     pub(crate) requests_by_age: RedBlackTreeMapSync<(UnixMillis, u64), [u8; 32]>,
 }
@@ -77,6 +85,10 @@ impl Default for View {
             aliases: RedBlackTreeMapSync::default(),
             aliases_by_key: RedBlackTreeSetSync::default(),
             deletions: RedBlackTreeSetSync::default(),
+            grants: HashTrieMapSync::default(),
+            grants_by_key: RedBlackTreeSetSync::default(),
+            grants_by_grantee: RedBlackTreeSetSync::default(),
+            grants_by_retiring: RedBlackTreeSetSync::default(),
             requests: HashTrieMapSync::new_sync_with_degree(REQUEST_BRANCHES),
             requests_by_age: RedBlackTreeMapSync::default(),
         }
@@ -215,6 +227,55 @@ impl View {
             .map(|(_, name)| name)
     }
 
+    /// A grant by its id.
+    pub fn grant(&self, id: &GrantId) -> Option<&Arc<Grant>> {
+        self.grants.get(id)
+    }
+
+    /// The grants on a key whose ids come after `after`, in order of their ids.
+    pub fn grants_on(
+        &self,
+        key: KeyId,
+        after: Option<GrantId>,
+    ) -> impl Iterator<Item = &Arc<Grant>> {
+        let start = match after {
+            Some(id) => Bound::Excluded((key, id)),
+            None => Bound::Included((key, GrantId::new([0; 32]))),
+        };
+        self.grants_by_key
+            .range((start, Bound::Unbounded))
+            .take_while(move |(on, _)| *on == key)
+            .filter_map(|(_, id)| self.grants.get(id))
+    }
+
+    /// The grants on a key to whoever has this name: an ARN, or that of a service.
+    pub fn grants_to(&self, key: KeyId, grantee: &str) -> impl Iterator<Item = &Arc<Grant>> {
+        let grantee: Arc<str> = grantee.into();
+        let start = Bound::Included((key, grantee.clone(), GrantId::new([0; 32])));
+        self.grants_by_grantee
+            .range((start, Bound::Unbounded))
+            .take_while(move |(on, to, _)| *on == key && *to == grantee)
+            .filter_map(|(_, _, id)| self.grants.get(id))
+    }
+
+    /// The grants that whoever has this name may retire and whose ids come after `after`, in order
+    /// of their ids.
+    pub fn grants_retirable_by(
+        &self,
+        retiring: &str,
+        after: Option<GrantId>,
+    ) -> impl Iterator<Item = &Arc<Grant>> {
+        let retiring: Arc<str> = retiring.into();
+        let start = match after {
+            Some(id) => Bound::Excluded((retiring.clone(), id)),
+            None => Bound::Included((retiring.clone(), GrantId::new([0; 32]))),
+        };
+        self.grants_by_retiring
+            .range((start, Bound::Unbounded))
+            .take_while(move |(by, _)| *by == retiring)
+            .filter_map(|(_, id)| self.grants.get(id))
+    }
+
     /// Keys whose deletion window has ended by `clock`, the earliest first.
     pub fn keys_due(&self, clock: UnixMillis) -> impl Iterator<Item = KeyId> {
         self.deletions.iter().take_while(move |(due, _)| *due <= clock).map(|(_, id)| *id)
@@ -229,7 +290,7 @@ impl View {
     pub fn row_count(&self) -> usize {
         let small = self.domain_keys.size() + self.accounts.size() + self.credentials.size();
         let others = self.policies.size() + self.aliases.size() + self.requests.size();
-        small + others + self.keys.size()
+        small + others + self.keys.size() + self.grants.size()
     }
 
     /// How many policies are stored; keys with equal documents share one.
@@ -282,6 +343,7 @@ impl View {
         list.extend(
             self.aliases.values().map(|a| (rows::alias(a.account, &a.name), Row::Alias(a))),
         );
+        list.extend(self.grants.values().map(|g| (rows::grant(&g.key, &g.id), Row::Grant(g))));
         list.extend(self.requests.values().map(|r| (rows::request(&r.id), Row::Request(r))));
         list
     }
@@ -297,6 +359,7 @@ enum Row<'a> {
     Policy(&'a Policy),
     Key(&'a Key),
     Alias(&'a Alias),
+    Grant(&'a Grant),
     Request(&'a Remembered),
 }
 
@@ -311,6 +374,7 @@ impl Row<'_> {
             Self::Policy(policy) => records::policy(policy),
             Self::Key(key) => records::key(key),
             Self::Alias(alias) => records::alias(alias),
+            Self::Grant(grant) => records::grant(grant),
             Self::Request(request) => records::request(request),
         }
     }

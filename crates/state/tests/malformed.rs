@@ -97,6 +97,8 @@ fn create_key() -> impl Strategy<Value = Operation> {
                 description: text.clone(),
                 material,
                 policy: text,
+                policy_given: false,
+                lockout_check: None,
                 tags,
             })
         },

@@ -178,6 +178,38 @@ impl FromStr for MaterialId {
     }
 }
 
+/// The id of a grant: 32 random bytes, shown as 64 hex digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct GrantId([u8; 32]);
+
+impl GrantId {
+    /// The id of these 32 bytes.
+    pub fn new(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// The 32 bytes.
+    pub fn bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Display for GrantId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&lower_hex(&self.0))
+    }
+}
+
+impl FromStr for GrantId {
+    type Err = InvalidIdentifier;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        parse_lower_hex(text.as_bytes())
+            .map(Self)
+            .ok_or_else(|| InvalidIdentifier::new("grant id", text))
+    }
+}
+
 /// An alias name with its prefix, such as `alias/payroll`: 7 to 256 bytes of `[a-zA-Z0-9/_-]`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AliasName(Arc<str>);

@@ -11,12 +11,12 @@ mod time;
 
 pub use arn::{AliasArn, Arn, KeyArn, KmsArn, PARTITION};
 pub use ids::{
-    AccessKeyId, AccountId, AliasName, ClusterId, InvalidIdentifier, KeyId, MaterialId, NodeId,
-    Region, RequestId, lower_hex,
+    AccessKeyId, AccountId, AliasName, ClusterId, GrantId, InvalidIdentifier, KeyId, MaterialId,
+    NodeId, Region, RequestId, lower_hex,
 };
 pub use names::{
-    EncapsulationAlgorithm, EncryptionAlgorithm, KeyAgreementAlgorithm, KeyManager, KeySpec,
-    KeyState, KeyUsage, MacAlgorithm, MessageType, Origin, SigningAlgorithm,
+    EncapsulationAlgorithm, EncryptionAlgorithm, GrantOperation, KeyAgreementAlgorithm, KeyManager,
+    KeySpec, KeyState, KeyUsage, MacAlgorithm, MessageType, Origin, SigningAlgorithm,
 };
-pub use principal::Principal;
+pub use principal::{Principal, PrincipalArn};
 pub use time::UnixMillis;

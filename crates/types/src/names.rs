@@ -162,6 +162,50 @@ names!(
 );
 
 names!(
+    /// What a grant may allow (AWS KMS `GrantOperation`).
+    GrantOperation, "grant operation" {
+        /// Decrypt.
+        Decrypt = 1, "Decrypt";
+        /// Encrypt.
+        Encrypt = 2, "Encrypt";
+        /// Make data keys.
+        GenerateDataKey = 3, "GenerateDataKey";
+        /// Make data keys without seeing them.
+        GenerateDataKeyWithoutPlaintext = 4, "GenerateDataKeyWithoutPlaintext";
+        /// Re-encrypt what the key encrypted.
+        ReEncryptFrom = 5, "ReEncryptFrom";
+        /// Re-encrypt under the key.
+        ReEncryptTo = 6, "ReEncryptTo";
+        /// Sign.
+        Sign = 7, "Sign";
+        /// Verify signatures.
+        Verify = 8, "Verify";
+        /// Read the public key.
+        GetPublicKey = 9, "GetPublicKey";
+        /// Grant others no more than the grant gives.
+        CreateGrant = 10, "CreateGrant";
+        /// Retire the grant.
+        RetireGrant = 11, "RetireGrant";
+        /// Read what the key is.
+        DescribeKey = 12, "DescribeKey";
+        /// Make data key pairs.
+        GenerateDataKeyPair = 13, "GenerateDataKeyPair";
+        /// Make data key pairs without seeing the private keys.
+        GenerateDataKeyPairWithoutPlaintext = 14, "GenerateDataKeyPairWithoutPlaintext";
+        /// Make MACs.
+        GenerateMac = 15, "GenerateMac";
+        /// Verify MACs.
+        VerifyMac = 16, "VerifyMac";
+        /// Derive shared secrets.
+        DeriveSharedSecret = 17, "DeriveSharedSecret";
+        /// Encapsulate shared secrets.
+        Encapsulate = 18, "Encapsulate";
+        /// Decapsulate shared secrets.
+        Decapsulate = 19, "Decapsulate";
+    }
+);
+
+names!(
     /// How data is encrypted (AWS KMS `EncryptionAlgorithmSpec`).
     EncryptionAlgorithm, "encryption algorithm" {
         /// AES-256-GCM under a key derived for the message.

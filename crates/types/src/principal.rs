@@ -1,22 +1,32 @@
-//! Who makes a request.
+//! Who makes a request, and who can be named.
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
-use crate::{AccountId, InvalidIdentifier, PARTITION};
+use crate::{AccountId, Arn, InvalidIdentifier, PARTITION};
 
 /// An authenticated principal, of the kinds that AWS knows.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Principal {
     /// The account itself: its root credential.
     Root(AccountId),
+    /// A user of the account.
+    User {
+        /// The account.
+        account: AccountId,
+        /// Path and name without a leading slash, such as `alice` or `team/alice`.
+        name: Arc<str>,
+        /// The unique id, `AIDA…`, which no other user ever gets.
+        id: Arc<str>,
+    },
 }
 
 impl Principal {
     /// The account that the principal belongs to.
     pub fn account(&self) -> AccountId {
         match self {
-            Self::Root(account) => *account,
+            Self::Root(account) | Self::User { account, .. } => *account,
         }
     }
 
@@ -24,6 +34,23 @@ impl Principal {
     pub fn unique_id(&self) -> String {
         match self {
             Self::Root(account) => account.to_string(),
+            Self::User { id, .. } => id.to_string(),
+        }
+    }
+
+    /// The unique id of a user; the root has none of its own.
+    pub fn user_id(&self) -> Option<&str> {
+        match self {
+            Self::Root(_) => None,
+            Self::User { id, .. } => Some(id),
+        }
+    }
+
+    /// The name of a user, without its path.
+    pub fn user_name(&self) -> Option<&str> {
+        match self {
+            Self::Root(_) => None,
+            Self::User { name, .. } => Some(name.rsplit_once('/').map_or(name, |(_, name)| name)),
         }
     }
 
@@ -31,6 +58,7 @@ impl Principal {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Root(_) => "Root",
+            Self::User { .. } => "IAMUser",
         }
     }
 }
@@ -40,21 +68,101 @@ impl fmt::Display for Principal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Root(account) => write!(f, "arn:{PARTITION}:iam::{account}:root"),
+            Self::User { account, name, .. } => {
+                write!(f, "arn:{PARTITION}:iam::{account}:user/{name}")
+            }
         }
     }
 }
 
-/// Reads a principal's ARN.
-impl FromStr for Principal {
+/// The ARN of a principal, as a certificate, a policy or a grant names it. Whether there is such a
+/// one is another question.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum PrincipalArn {
+    /// The account itself.
+    Root(AccountId),
+    /// A user of the account.
+    User {
+        /// The account.
+        account: AccountId,
+        /// Path and name without a leading slash.
+        name: Arc<str>,
+    },
+}
+
+impl PrincipalArn {
+    /// The account that the principal belongs to.
+    pub fn account(&self) -> AccountId {
+        match self {
+            Self::Root(account) | Self::User { account, .. } => *account,
+        }
+    }
+}
+
+impl fmt::Display for PrincipalArn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Root(account) => write!(f, "arn:{PARTITION}:iam::{account}:root"),
+            Self::User { account, name } => {
+                write!(f, "arn:{PARTITION}:iam::{account}:user/{name}")
+            }
+        }
+    }
+}
+
+impl FromStr for PrincipalArn {
     type Err = InvalidIdentifier;
 
     fn from_str(text: &str) -> Result<Self, InvalidIdentifier> {
-        let account = text
-            .strip_prefix("arn:")
-            .and_then(|rest| rest.strip_prefix(PARTITION))
-            .and_then(|rest| rest.strip_prefix(":iam::"))
-            .and_then(|rest| rest.strip_suffix(":root"))
-            .ok_or_else(|| InvalidIdentifier::new("principal", text))?;
-        account.parse().map(Self::Root)
+        let read = || {
+            let arn = Arn::parse(text)?;
+            let ours = arn.partition == PARTITION && arn.service == "iam" && arn.region.is_empty();
+            let account = arn.account.parse().ok().filter(|_| ours)?;
+            match arn.resource.split_once('/') {
+                None => (arn.resource == "root").then_some(Self::Root(account)),
+                Some(("user", name)) if name.split('/').all(is_name) => {
+                    Some(Self::User { account, name: name.into() })
+                }
+                Some(_) => None,
+            }
+        };
+        read().ok_or_else(|| InvalidIdentifier::new("principal", text))
+    }
+}
+
+/// Characters that IAM allows in the names of its entities, and in their paths.
+fn is_name(text: &str) -> bool {
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || b"+=,.@_-".contains(&b);
+    (1..=512).contains(&text.len()) && text.bytes().all(allowed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn principal_arns_have_one_text_form() {
+        for text in [
+            "arn:aws:iam::111122223333:root",
+            "arn:aws:iam::111122223333:user/alice",
+            "arn:aws:iam::111122223333:user/team/a.b@c-d_e+f=g,h",
+        ] {
+            assert_eq!(text.parse::<PrincipalArn>().unwrap().to_string(), text);
+        }
+        for text in [
+            "",
+            "arn:aws:iam::111122223333:user",
+            "arn:aws:iam::111122223333:user/",
+            "arn:aws:iam::111122223333:user/a//b",
+            "arn:aws:iam::111122223333:user/a*",
+            "arn:aws:iam::111122223333:group/a",
+            "arn:aws:iam::111122223333:root/a",
+            "arn:aws:iam:us-east-1:111122223333:root",
+            "arn:aws:sts::111122223333:root",
+            "arn:aws-cn:iam::111122223333:root",
+            "arn:aws:iam::11112222333:root",
+        ] {
+            assert!(text.parse::<PrincipalArn>().is_err(), "{text}");
+        }
     }
 }

@@ -2,15 +2,19 @@
 
 use keystead_types::{AccountId, KeyManager, KeySpec, KeyState, KeyUsage, Origin, UnixMillis};
 
-use super::{Execution, done, fresh_key, key_id};
+use super::{Execution, done, fresh_key, key_id, policies};
 use crate::limits::TAGS_PER_KEY;
 use crate::model::{Key, MultiRegion};
 use crate::proto::outcome::Result as OutcomeResult;
-use crate::proto::{self, Reason};
+use crate::proto::{self, Command, Reason};
 use crate::records::{code, read_material};
 use crate::transition::Transition;
 
-pub(super) fn create(next: &mut Transition<'_>, op: &proto::CreateKey) -> Execution {
+pub(super) fn create(
+    next: &mut Transition<'_>,
+    command: &Command,
+    op: &proto::CreateKey,
+) -> Execution {
     let id = key_id(op.key.as_ref())?;
     let account = AccountId::from_number(op.account).ok_or(Reason::Malformed)?;
     if next.view.account(account).is_none() {
@@ -21,6 +25,14 @@ pub(super) fn create(next: &mut Transition<'_>, op: &proto::CreateKey) -> Execut
     }
     if op.tags.len() > TAGS_PER_KEY {
         return Err(Reason::TagLimit.into());
+    }
+    // What a caller did not give is the default policy, which needs no look.
+    let given = match op.policy_given {
+        true => Some(policies::given(next.view, &op.policy)?),
+        false => None,
+    };
+    if let (Some(policy), Some(check)) = (&given, &op.lockout_check) {
+        policies::refuse_lockout(next.view, command, check, account, id, policy)?;
     }
     let created = next.view.clock;
     let material = match op.material.clone() {
@@ -35,6 +47,10 @@ pub(super) fn create(next: &mut Transition<'_>, op: &proto::CreateKey) -> Execut
     let usage = code(op.usage, KeyUsage::from_code).ok_or(Reason::Malformed)?;
     let region = next.view.region().cloned().ok_or(Reason::NotInitialised)?;
     let relatives = || Box::new(MultiRegion { primary: region, replicas: Vec::new() });
+    let policy = match given {
+        Some(policy) => next.share_policy(policy),
+        None => next.policy(&op.policy),
+    };
     let key = Key {
         id,
         account,
@@ -47,7 +63,7 @@ pub(super) fn create(next: &mut Transition<'_>, op: &proto::CreateKey) -> Execut
         created,
         current_material: material.is_some().then_some(0),
         materials: material.into_iter().collect(),
-        policy: next.policy(&op.policy),
+        policy,
         tags: op.tags.clone(),
         deletion: None,
         multi_region: id.multi_region().then(relatives),

@@ -2,7 +2,9 @@
 
 mod aliases;
 mod cluster;
+mod grants;
 mod keys;
+mod policies;
 mod requests;
 mod tags;
 
@@ -105,7 +107,7 @@ fn execute(next: &mut Transition<'_>, command: &Command, operation: &Operation) 
         Operation::Initialise(_) => Err(Reason::AlreadyInitialised.into()),
         Operation::CreateAuthority(op) => cluster::create_authority(next, op),
         Operation::CreateAccount(op) => cluster::create_account(next, op),
-        Operation::CreateKey(op) => keys::create(next, op),
+        Operation::CreateKey(op) => keys::create(next, command, op),
         Operation::EnableKey(op) => keys::enable(next, at, op),
         Operation::DisableKey(op) => keys::disable(next, at, op),
         Operation::UpdateKeyDescription(op) => keys::describe(next, at, op),
@@ -117,6 +119,9 @@ fn execute(next: &mut Transition<'_>, command: &Command, operation: &Operation) 
         Operation::DeleteAlias(op) => aliases::delete(next, at, op),
         Operation::TagKey(op) => tags::tag(next, at, op),
         Operation::UntagKey(op) => tags::untag(next, at, op),
+        Operation::PutKeyPolicy(op) => policies::put(next, command, op),
+        Operation::CreateGrant(op) => grants::create(next, at, op),
+        Operation::RemoveGrant(op) => grants::remove(next, at, op),
         Operation::Tick(_) => Ok(done()),
     }
 }

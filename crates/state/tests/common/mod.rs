@@ -22,6 +22,7 @@ pub const ACCESS_KEYS: [&str; 2] = ["ACCESS0", "ACCESS1"];
 /// A command of the present version, authorised at no View in particular.
 pub fn command(time_ms: u64, operation: Operation) -> Command {
     Command {
+        user_id: String::new(),
         request_id: Vec::new(),
         time_ms,
         principal: "arn:aws:iam::111122223333:root".into(),
@@ -113,6 +114,8 @@ pub fn symmetric_key(number: u8) -> proto::CreateKey {
         description: String::new(),
         material: Some(material(number)),
         policy: "{}".into(),
+        policy_given: false,
+        lockout_check: None,
         tags: BTreeMap::new(),
     }
 }
