@@ -163,6 +163,34 @@ pub fn incorrect_key() -> Error {
     Error::new(ErrorCode::IncorrectKeyException, text)
 }
 
+/// A grant that does not exist.
+pub fn grant_not_found(id: impl Display) -> Error {
+    Error::new(ErrorCode::InvalidGrantIdException, format!("Grant ID {id} not found"))
+}
+
+/// A token that this service did not give.
+pub fn invalid_grant_token() -> Error {
+    Error::new(ErrorCode::InvalidGrantTokenException, "The grant token is not valid.")
+}
+
+/// A policy document that is none, and why.
+pub fn malformed_policy(reason: impl Display) -> Error {
+    let text = format!("Policy document is malformed: {reason}");
+    Error::new(ErrorCode::MalformedPolicyDocumentException, text)
+}
+
+/// A policy that names somebody who does not exist.
+pub fn policy_principal() -> Error {
+    let text = "Policy contains a statement with one or more invalid principals.";
+    Error::new(ErrorCode::MalformedPolicyDocumentException, text)
+}
+
+/// A policy that is larger than it may be; `max` is in bytes.
+pub fn policy_too_large(max: usize) -> Error {
+    let text = format!("The policy is larger than {max} bytes.");
+    Error::new(ErrorCode::LimitExceededException, text)
+}
+
 /// A dry run that would have succeeded.
 pub fn dry_run() -> Error {
     let text = "The request would have succeeded, but the DryRun option is set.";

@@ -3,7 +3,7 @@
 use keystead_api::{Error, ErrorCode, messages};
 use keystead_crypto::constant_time_eq;
 use keystead_state::{Credential, View};
-use keystead_types::{AccessKeyId, Principal};
+use keystead_types::{AccessKeyId, Principal, PrincipalArn};
 
 use crate::front::{Authentication, WireRequest};
 use crate::region::RegionServer;
@@ -115,11 +115,16 @@ fn bearer(request: &WireRequest, region: &RegionServer, view: &View) -> Result<C
 
 /// The principal that the certificate of the connection names, which must exist still.
 fn certified(request: &WireRequest, view: &View) -> Result<Caller, Denied> {
-    let principal = request.certificate.clone().ok_or(Rejection::MissingAuthentication)?;
-    match view.account(principal.account()) {
-        Some(_) => Ok(Caller { principal, access_key_id: None }),
-        None => Err(Rejection::InvalidToken.into()),
-    }
+    let named = request.certificate.clone().ok_or(Rejection::MissingAuthentication)?;
+    view.account(named.account()).ok_or(Rejection::InvalidToken)?;
+    let principal = match named {
+        PrincipalArn::Root(account) => Principal::Root(account),
+        PrincipalArn::User { account, ref name } => {
+            let id = view.principal_id(&named).ok_or(Rejection::InvalidToken)?;
+            Principal::User { account, name: name.clone(), id: id.into() }
+        }
+    };
+    Ok(Caller { principal, access_key_id: None })
 }
 
 fn active<'a>(view: &'a View, id: &str) -> Result<&'a Credential, Rejection> {

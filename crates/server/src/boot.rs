@@ -249,6 +249,8 @@ pub async fn ensure_key(server: &RegionServer, new: NewKey) -> Result<(), BootEr
             material: Some(material),
             policy: keystead_policy::default_key_policy(new.account),
             tags: std::collections::BTreeMap::new(),
+            policy_given: false,
+            lockout_check: None,
         }),
     )
     .await?;

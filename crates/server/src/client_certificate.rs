@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use keystead_types::{AccountId, Principal};
+use keystead_types::{AccountId, PrincipalArn};
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
@@ -75,7 +75,7 @@ pub(crate) fn read_roots(file: &Path) -> Result<RootCertStore, TlsError> {
 }
 
 /// The principal that a certificate names: its only URI that is an ARN.
-pub(crate) fn principal(certificate: &CertificateDer<'_>) -> Option<Principal> {
+pub(crate) fn principal(certificate: &CertificateDer<'_>) -> Option<PrincipalArn> {
     let certificate = webpki::EndEntityCert::try_from(certificate).ok()?;
     let mut names = certificate.valid_uri_names().filter(|uri| uri.starts_with("arn:"));
     match (names.next(), names.next()) {

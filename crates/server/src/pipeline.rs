@@ -16,13 +16,17 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use keystead_api::{Error, Wire, messages};
-use keystead_state::{Key, View};
-use keystead_types::{AccessKeyId, AccountId, AliasArn, KeyArn, KmsArn, Principal, RequestId};
+use keystead_state::{Grant, Key, View, proto};
+use keystead_types::{
+    AccessKeyId, AccountId, AliasArn, GrantOperation, KeyArn, KmsArn, Principal, RequestId,
+};
 
 use crate::audit::{AuditTrail, Record};
 use crate::authenticate::{self, Caller};
-use crate::authorise::authorise;
+use crate::authorise::{self, Authoriser};
+use crate::conditions::Circumstances;
 use crate::front::WireRequest;
+use crate::grant_token;
 use crate::operations::{Operation, key_state};
 use crate::region::RegionServer;
 use crate::resolve::{Asked, Found, Resolver, Resource};
@@ -82,7 +86,7 @@ pub(crate) struct Call<'a> {
     pub(crate) access_key_id: Option<AccessKeyId>,
     request: &'a WireRequest,
     operation: &'static str,
-    resources: Vec<Resource>,
+    resources: Vec<Resource<'a>>,
     index: AtomicU64,
 }
 
@@ -110,6 +114,47 @@ impl Call<'_> {
         }
     }
 
+    /// The grant that alone allows target number `at`, if one does.
+    pub(crate) fn by_grant(&self, at: usize) -> Option<&Arc<Grant>> {
+        self.view.grant(self.resources.get(at)?.by_grant.as_ref()?)
+    }
+
+    /// The caller's grants on target number `at` for an operation.
+    pub(crate) fn own_grants(&self, at: usize, operation: GrantOperation) -> Vec<&Grant> {
+        let Ok(key) = self.key(at) else { return Vec::new() };
+        authorise::grants_to(&self.view, key, &self.principal, operation.as_str())
+    }
+
+    /// The grant that target number `at` turned out to be.
+    pub(crate) fn grant(&self, at: usize) -> Result<(&Arc<Grant>, &Arc<Key>), Error> {
+        match self.resources.get(at).map(|resource| &resource.found) {
+            Some(Found::Grant { grant, key }) => Ok((grant, key)),
+            _ => Err(messages::internal()),
+        }
+    }
+
+    /// What conditions may ask about target number `at`, as a command has it.
+    pub(crate) fn conditions(&self, at: usize) -> Result<Vec<proto::ConditionKey>, Error> {
+        let resource = self.resources.get(at).ok_or_else(messages::internal)?;
+        let circumstances = Circumstances {
+            view: &self.view,
+            region: self.region.name(),
+            principal: &self.principal,
+            request: self.request,
+        };
+        let context = circumstances.context(resource);
+        let mut keys: Vec<_> = context
+            .iter()
+            .map(|(name, values, defaulted)| proto::ConditionKey {
+                name: name.to_owned(),
+                values: values.to_vec(),
+                defaulted,
+            })
+            .collect();
+        keys.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(keys)
+    }
+
     /// The last of the keys: the one that a mutation is about.
     pub(crate) fn last_key(&self) -> Option<&Arc<Key>> {
         self.keys().last()
@@ -117,7 +162,7 @@ impl Call<'_> {
 
     fn keys(&self) -> impl Iterator<Item = &Arc<Key>> {
         self.resources.iter().filter_map(|resource| match &resource.found {
-            Found::Key(key) => Some(key),
+            Found::Key(key) | Found::Grant { key, .. } => Some(key),
             _ => None,
         })
     }
@@ -222,16 +267,20 @@ async fn attempt<O: Operation>(
 
     let region = &*handling.region;
     let account = caller.principal.account();
-    let resolver = Resolver { view: &view, region: region.name(), account };
+    let resolver = Resolver { view: &view, region, account };
     let mut resources = Vec::new();
     for target in O::targets(&input)? {
-        resources.push(resolver.resolve(&target)?);
+        resources.push(resolver.resolve(target)?);
     }
+    O::relate(&mut resources);
     if O::RECORDS_RESOURCES {
         note_resources(record, &resources, region);
     }
     let _admitted = region.throttle.admit()?;
-    authorise(&caller.principal, &mut resources)?;
+    grant_token::check_all(region, O::grant_tokens(&input))?;
+    let (principal, request) = (&caller.principal, &handling.request);
+    let circumstances = Circumstances { view: &view, region: region.name(), principal, request };
+    Authoriser::new(circumstances).check(&mut resources, record)?;
 
     let call = Call {
         region,
@@ -277,11 +326,11 @@ fn check_keys<O: Operation>(call: &Call<'_>) -> Result<(), Error> {
     Ok(())
 }
 
-fn note_resources(record: &mut Record, resources: &[Resource], region: &RegionServer) {
+fn note_resources(record: &mut Record, resources: &[Resource<'_>], region: &RegionServer) {
     record.clear_resources();
     for resource in resources {
         match (&resource.found, &resource.asked) {
-            (Found::Key(key), _) => {
+            (Found::Key(key) | Found::Grant { key, .. }, _) => {
                 let (region, account, id) = (region.name().clone(), key.account, key.id);
                 record.resource(account, KmsArn::Key(KeyArn { region, account, id }));
             }

@@ -22,6 +22,7 @@ pub(crate) async fn result(
         request_id: call.idempotency()?.to_vec(),
         time_ms: 0,
         principal: call.principal.to_string(),
+        user_id: call.principal.user_id().unwrap_or_default().to_owned(),
         access_key_id: call.access_key_id.as_ref().map(ToString::to_string).unwrap_or_default(),
         authorised_at: call.view.applied(),
         version: CLUSTER_VERSION,
@@ -84,6 +85,20 @@ fn rejection(call: &Call<'_>, reason: proto::Reason) -> Error {
                         asymmetric or both HMAC) and have the same key usage.";
             Error::new(ErrorCode::ValidationException, text)
         }
+        Reason::PolicyMalformed => messages::malformed_policy("it is no key policy"),
+        Reason::PolicyPrincipal => messages::policy_principal(),
+        Reason::PolicyLockout => messages::policy_lockout(),
+        Reason::GrantLimit => {
+            let text = "A key cannot have more than 50000 grants.";
+            Error::new(ErrorCode::LimitExceededException, text)
+        }
+        Reason::GrantNotFound => call
+            .grant(0)
+            .map_or_else(|error| error, |(grant, _)| messages::grant_not_found(grant.id)),
+        Reason::GrantPrincipal => {
+            let text = "A principal that the grant names does not exist.";
+            Error::new(ErrorCode::InvalidArnException, text)
+        }
         Reason::TagLimit => messages::tags_too_many(),
         Reason::Unspecified
         | Reason::AlreadyInitialised
@@ -120,4 +135,7 @@ operations!(
     DeleteAlias,
     TagKey,
     UntagKey,
+    PutKeyPolicy,
+    CreateGrant,
+    RemoveGrant,
 );

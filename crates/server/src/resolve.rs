@@ -3,20 +3,28 @@
 //! Resolution tells nobody anything: what is absent is carried on as such, and only the
 //! authorisation decides whether the caller may learn of it.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use keystead_api::{Error, ErrorCode, messages};
+use keystead_api::{Error, ErrorCode, kms, messages};
 use keystead_crypto::blob::ParsedBlob;
-use keystead_state::{Key, View};
+use keystead_state::{Grant, Key, View};
 use keystead_types::{
-    AccountId, AliasArn, AliasName, Arn, KeyArn, KeyId, KmsArn, PARTITION, Region,
+    AccountId, AliasArn, AliasName, Arn, GrantId, KeyArn, KeyId, KmsArn, PARTITION, Region,
 };
 
-/// What an operation touches, as the request names it, with the action that must be allowed.
-#[derive(Debug, Clone, Copy)]
+use crate::conditions::Facts;
+use crate::grant_token;
+use crate::region::RegionServer;
+
+/// What an operation touches, as the request names it, with the action that must be allowed and
+/// what the request says that policies may ask about.
+#[derive(Debug, Clone)]
 pub(crate) struct Target<'a> {
     pub(crate) action: &'static str,
     name: Name<'a>,
+    facts: Facts<'a>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -31,22 +39,28 @@ enum Name<'a> {
     Alias { name: &'a str, must_exist: bool },
     /// The key that an alias points at.
     AliasTarget(&'a str),
+    /// A grant, by its id and its key.
+    Grant { key: &'a str, id: &'a str },
+    /// A grant, by a token.
+    GrantToken(&'a str),
+    /// Somebody who may retire grants: a service, or a principal by ARN.
+    Retiring(&'a str),
 }
 
 impl<'a> Target<'a> {
     /// No resource but the account itself.
     pub(crate) fn account(action: &'static str) -> Self {
-        Self { action, name: Name::Account }
+        Self { action, facts: Facts::default(), name: Name::Account }
     }
 
     /// A key, by any of its names.
     pub(crate) fn any_name(reference: &'a str, action: &'static str) -> Self {
-        Self { action, name: Name::Key { reference, aliases: true } }
+        Self { action, facts: Facts::default(), name: Name::Key { reference, aliases: true } }
     }
 
     /// A key, by id or ARN.
     pub(crate) fn id_or_arn(reference: &'a str, action: &'static str) -> Self {
-        Self { action, name: Name::Key { reference, aliases: false } }
+        Self { action, facts: Facts::default(), name: Name::Key { reference, aliases: false } }
     }
 
     /// The key named by `reference` or else by the ciphertext.
@@ -65,7 +79,11 @@ impl<'a> Target<'a> {
             (None, Some(blob)) => {
                 let parsed = ParsedBlob::parse(blob)
                     .map_err(|_| Error::bare(ErrorCode::InvalidCiphertextException))?;
-                Ok(Self { action, name: Name::Ciphertext(parsed.key_id()) })
+                Ok(Self {
+                    action,
+                    facts: Facts::default(),
+                    name: Name::Ciphertext(parsed.key_id()),
+                })
             }
             (None, None) => Err(messages::required_member(member)),
         }
@@ -73,29 +91,121 @@ impl<'a> Target<'a> {
 
     /// An alias that must exist.
     pub(crate) fn alias(name: &'a str, action: &'static str) -> Self {
-        Self { action, name: Name::Alias { name, must_exist: true } }
+        Self { action, facts: Facts::default(), name: Name::Alias { name, must_exist: true } }
     }
 
     /// An alias that is to be created.
     pub(crate) fn new_alias(name: &'a str, action: &'static str) -> Self {
-        Self { action, name: Name::Alias { name, must_exist: false } }
+        Self { action, facts: Facts::default(), name: Name::Alias { name, must_exist: false } }
+    }
+
+    /// A grant on a key, by its id.
+    pub(crate) fn grant(key: &'a str, id: &'a str, action: &'static str) -> Self {
+        Self { action, facts: Facts::default(), name: Name::Grant { key, id } }
+    }
+
+    /// The grant that a token names.
+    pub(crate) fn grant_token(token: &'a str, action: &'static str) -> Self {
+        Self { action, facts: Facts::default(), name: Name::GrantToken(token) }
+    }
+
+    /// Somebody who may retire grants.
+    pub(crate) fn retiring(name: &'a str, action: &'static str) -> Self {
+        Self { action, facts: Facts::default(), name: Name::Retiring(name) }
+    }
+
+    /// The same, with a value for a condition key; an empty one is none.
+    pub(crate) fn fact(mut self, key: &'static str, value: impl Into<Cow<'a, str>>) -> Self {
+        self.facts.add(key, value);
+        self
+    }
+
+    /// The same, with a parameter that is true or false.
+    pub(crate) fn flag(mut self, key: &'static str, flag: Option<bool>) -> Self {
+        self.facts.add_flag(key, flag);
+        self
+    }
+
+    /// The same, with an encryption context.
+    pub(crate) fn context(mut self, context: &'a BTreeMap<String, String>) -> Self {
+        self.facts.set_context(context);
+        self
+    }
+
+    /// The same, with tags that are to be set.
+    pub(crate) fn tags(mut self, tags: &'a [kms::Tag]) -> Self {
+        self.facts.set_tags(tags);
+        self
+    }
+
+    /// The same, with keys of tags that are to go.
+    pub(crate) fn tag_keys(mut self, keys: &'a [String]) -> Self {
+        self.facts.set_tag_keys(keys);
+        self
     }
 
     /// The key that an alias points at.
     pub(crate) fn alias_target(name: &'a str, action: &'static str) -> Self {
-        Self { action, name: Name::AliasTarget(name) }
+        Self { action, facts: Facts::default(), name: Name::AliasTarget(name) }
     }
 }
 
 /// A target with what it turned out to be.
 #[derive(Debug)]
-pub(crate) struct Resource {
+pub(crate) struct Resource<'a> {
     pub(crate) action: &'static str,
+    pub(crate) facts: Facts<'a>,
+    /// The grant that allows it, where no policy does.
+    pub(crate) by_grant: Option<GrantId>,
     /// The resource as the caller wrote it, as an ARN; what a denial names.
     pub(crate) asked: Asked,
     /// The account whose resource it is, where one is known.
     pub(crate) owner: Option<AccountId>,
     pub(crate) found: Found,
+}
+
+impl Resource<'_> {
+    /// The key that it turned out to be.
+    pub(crate) fn key(&self) -> Option<&Arc<Key>> {
+        match &self.found {
+            Found::Key(key) => Some(key),
+            _ => None,
+        }
+    }
+
+    /// As policies know it: the ARN of what it is, or of what it would be; `*` for nothing in
+    /// particular.
+    pub(crate) fn name(&self, region: &Region) -> String {
+        match &self.found {
+            Found::Key(key) | Found::Grant { key, .. } => {
+                let (account, id) = (key.account, key.id);
+                KeyArn { region: region.clone(), account, id }.to_string()
+            }
+            _ => self.shown().unwrap_or_default(),
+        }
+    }
+
+    /// The same for something that does not exist.
+    pub(crate) fn unseen(&self) -> Self {
+        Self {
+            action: self.action,
+            facts: self.facts.clone(),
+            by_grant: None,
+            asked: self.asked.clone(),
+            owner: self.owner,
+            found: Found::Absent(messages::internal()),
+        }
+    }
+
+    /// As the caller wrote it; nothing for the key behind a ciphertext.
+    pub(crate) fn shown(&self) -> Option<String> {
+        match &self.asked {
+            Asked::Anything => Some("*".to_owned()),
+            Asked::Arn(arn) => Some(arn.to_string()),
+            Asked::Principal(arn) => Some(arn.clone()),
+            Asked::Ciphertext => None,
+        }
+    }
 }
 
 /// How a denial speaks of a resource.
@@ -105,6 +215,8 @@ pub(crate) enum Asked {
     Anything,
     /// By ARN.
     Arn(KmsArn),
+    /// By the ARN of a principal.
+    Principal(String),
     /// As "the resource associated with this ciphertext".
     Ciphertext,
 }
@@ -115,6 +227,12 @@ pub(crate) enum Found {
     Account,
     Key(Arc<Key>),
     Alias(AliasName),
+    Grant {
+        grant: Arc<Grant>,
+        key: Arc<Key>,
+    },
+    /// Whoever may retire grants.
+    Retiring,
     /// Nothing; the error is for those who may know.
     Absent(Error),
 }
@@ -123,7 +241,7 @@ pub(crate) enum Found {
 #[derive(Clone, Copy)]
 pub(crate) struct Resolver<'a> {
     pub(crate) view: &'a View,
-    pub(crate) region: &'a Region,
+    pub(crate) region: &'a RegionServer,
     pub(crate) account: AccountId,
 }
 
@@ -132,7 +250,7 @@ impl Resolver<'_> {
     ///
     /// # Errors
     /// A name that could not be that of anything.
-    pub(crate) fn resolve(&self, target: &Target<'_>) -> Result<Resource, Error> {
+    pub(crate) fn resolve<'t>(&self, target: Target<'t>) -> Result<Resource<'t>, Error> {
         let (asked, owner, found) = match target.name {
             Name::Account => (Asked::Anything, Some(self.account), Found::Account),
             Name::Key { reference, aliases } => self.key(reference, aliases)?,
@@ -151,6 +269,9 @@ impl Resolver<'_> {
                 })?;
                 self.alias(name, false)?
             }
+            Name::Grant { key, id } => self.grant(key, id)?,
+            Name::GrantToken(token) => self.granted(token)?,
+            Name::Retiring(name) => self.retiring(name)?,
             Name::AliasTarget(name) => {
                 let name = alias_name(name)?;
                 let alias = self.view.alias(self.account, &name);
@@ -161,7 +282,8 @@ impl Resolver<'_> {
                 (Asked::Arn(arn.into()), Some(self.account), found)
             }
         };
-        Ok(Resource { action: target.action, asked, owner, found })
+        let Target { action, facts, .. } = target;
+        Ok(Resource { action, facts, by_grant: None, asked, owner, found })
     }
 
     fn key(
@@ -181,6 +303,38 @@ impl Resolver<'_> {
         Ok(self.key_by_id(self.account, id))
     }
 
+    /// Whether there is such a grant is for those to know who may retire it, or manage the key.
+    fn grant(&self, key: &str, id: &str) -> Result<(Asked, Option<AccountId>, Found), Error> {
+        let (asked, owner, found) = self.key(key, false)?;
+        let Found::Key(key) = found else { return Ok((asked, owner, found)) };
+        let grant = id.parse().ok().and_then(|id| self.view.grant(&id)).cloned();
+        let grant = grant.filter(|grant| grant.key == key.id);
+        let absent = || Found::Absent(messages::grant_not_found(id));
+        let found = grant.map_or_else(absent, |grant| Found::Grant { grant, key });
+        Ok((asked, owner, found))
+    }
+
+    /// Whoever has the token may learn that the grant is gone.
+    fn granted(&self, token: &str) -> Result<(Asked, Option<AccountId>, Found), Error> {
+        let named = grant_token::read(self.region, token)?;
+        let gone = || messages::grant_not_found(named.grant);
+        let grant = self.view.grant(&named.grant).ok_or_else(gone)?.clone();
+        let key = self.view.key(&named.key).ok_or_else(gone)?.clone();
+        let arn = KeyArn { region: self.region.name().clone(), account: key.account, id: key.id };
+        Ok((Asked::Arn(arn.into()), Some(key.account), Found::Grant { grant, key }))
+    }
+
+    /// Of the caller's own account, or a service.
+    fn retiring(&self, name: &str) -> Result<(Asked, Option<AccountId>, Found), Error> {
+        let found = Found::Retiring;
+        if !name.contains(':') {
+            return Ok((Asked::Anything, Some(self.account), found));
+        }
+        let arn = Arn::parse(name).ok_or_else(|| messages::invalid_arn(name))?;
+        let account = arn.account.parse().map_err(|_| messages::invalid_arn(name))?;
+        Ok((Asked::Principal(name.to_owned()), Some(account), found))
+    }
+
     fn key_by_arn(
         &self,
         text: &str,
@@ -192,7 +346,7 @@ impl Resolver<'_> {
         if arn.partition != PARTITION || arn.service != "kms" {
             return Err(malformed());
         }
-        if arn.region != self.region.as_str() {
+        if arn.region != self.region.name().as_str() {
             let region: Region = arn.region.parse().map_err(|_| malformed())?;
             return Err(messages::other_region(&region));
         }
@@ -208,7 +362,7 @@ impl Resolver<'_> {
     }
 
     fn key_by_id(&self, account: AccountId, id: KeyId) -> (Asked, Option<AccountId>, Found) {
-        let arn = KeyArn { region: self.region.clone(), account, id };
+        let arn = KeyArn { region: self.region.name().clone(), account, id };
         let key = self.view.key(&id).filter(|key| key.account == account).cloned();
         let absent = || Found::Absent(messages::key_not_found(&arn));
         let found = key.map_or_else(absent, Found::Key);
@@ -247,7 +401,7 @@ impl Resolver<'_> {
     }
 
     fn alias_arn(&self, account: AccountId, name: AliasName) -> AliasArn {
-        AliasArn { region: self.region.clone(), account, name }
+        AliasArn { region: self.region.name().clone(), account, name }
     }
 }
 

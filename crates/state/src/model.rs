@@ -248,6 +248,16 @@ pub struct GrantPrincipal {
     pub named: NamedPrincipal,
 }
 
+impl GrantPrincipal {
+    /// What grants are found by: the unique id of a user, who may be renamed; else the name.
+    pub(crate) fn key(&self) -> Arc<str> {
+        match &self.named {
+            NamedPrincipal::UniqueId(id) => id.as_str().into(),
+            _ => self.name.clone(),
+        }
+    }
+}
+
 /// Under which conditions a grant allows.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct GrantConstraints {
@@ -260,6 +270,11 @@ pub struct GrantConstraints {
 }
 
 impl Grant {
+    /// A grant as a command brings it, with the principals that it names.
+    pub fn from_record(record: crate::proto::GrantRecord) -> Option<Self> {
+        crate::records::read_grant(record)
+    }
+
     /// Whether another one says the same, but for id and time.
     pub fn says_the_same(&self, other: &Self) -> bool {
         let Self { id, created, .. } = *self;

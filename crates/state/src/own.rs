@@ -1,9 +1,10 @@
 //! What a principal brings along to every decision: its own policies.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use keystead_policy::Attached;
-use keystead_types::PrincipalArn;
+use keystead_types::{Principal, PrincipalArn};
 
 use crate::model::Policy;
 use crate::view::View;
@@ -38,6 +39,16 @@ impl View {
     /// none. `None` for a user who does not exist.
     pub fn own_policies(&self, user_id: &str) -> Option<OwnPolicies> {
         user_id.is_empty().then(OwnPolicies::default)
+    }
+
+    /// The ARN of a user, by unique id.
+    pub fn principal_arn(&self, _id: &str) -> Option<PrincipalArn> {
+        None
+    }
+
+    /// The tags of a user; the root of an account has none.
+    pub fn principal_tags(&self, _principal: &Principal) -> BTreeMap<String, String> {
+        BTreeMap::new()
     }
 
     /// The unique id of a user; `None` if there is none of this name.

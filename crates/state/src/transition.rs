@@ -185,9 +185,9 @@ impl<'v> Transition<'v> {
         self.changes.push(put(rows::grant(&grant.key, &grant.id), records::grant(&grant)));
         let (key, id) = (grant.key, grant.id);
         self.view.grants_by_key.insert_mut((key, id));
-        self.view.grants_by_grantee.insert_mut((key, grant.grantee.name.clone(), id));
+        self.view.grants_by_grantee.insert_mut((key, grant.grantee.key(), id));
         if let Some(retiring) = &grant.retiring {
-            self.view.grants_by_retiring.insert_mut((retiring.name.clone(), id));
+            self.view.grants_by_retiring.insert_mut((retiring.key(), id));
         }
         self.view.grants.insert_mut(id, Arc::new(grant));
     }
@@ -195,9 +195,9 @@ impl<'v> Transition<'v> {
     pub(crate) fn remove_grant(&mut self, grant: &Grant) {
         let (key, id) = (grant.key, grant.id);
         self.view.grants_by_key.remove_mut(&(key, id));
-        self.view.grants_by_grantee.remove_mut(&(key, grant.grantee.name.clone(), id));
+        self.view.grants_by_grantee.remove_mut(&(key, grant.grantee.key(), id));
         if let Some(retiring) = &grant.retiring {
-            self.view.grants_by_retiring.remove_mut(&(retiring.name.clone(), id));
+            self.view.grants_by_retiring.remove_mut(&(retiring.key(), id));
         }
         self.view.grants.remove_mut(&id);
         self.changes.push(delete(rows::grant(&key, &id)));

@@ -248,7 +248,7 @@ impl View {
             .filter_map(|(_, id)| self.grants.get(id))
     }
 
-    /// The grants on a key to whoever has this name: an ARN, or that of a service.
+    /// The grants on a key to a grantee: a user by unique id, others by ARN or service name.
     pub fn grants_to(&self, key: KeyId, grantee: &str) -> impl Iterator<Item = &Arc<Grant>> {
         let grantee: Arc<str> = grantee.into();
         let start = Bound::Included((key, grantee.clone(), GrantId::new([0; 32])));
@@ -258,8 +258,8 @@ impl View {
             .filter_map(|(_, _, id)| self.grants.get(id))
     }
 
-    /// The grants that whoever has this name may retire and whose ids come after `after`, in order
-    /// of their ids.
+    /// The grants that name a principal to retire them, a user by unique id, others by ARN or
+    /// service name, and whose ids come after `after`, in order of their ids.
     pub fn grants_retirable_by(
         &self,
         retiring: &str,

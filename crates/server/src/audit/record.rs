@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use keystead_api::{Error, ErrorCode};
+use keystead_policy::Verdict;
 use keystead_types::{AccessKeyId, AccountId, KmsArn, Principal, Region, RequestId, UnixMillis};
 use serde::{Serialize, Serializer};
 
@@ -72,13 +73,19 @@ struct Identity {
     account_id: Option<Shown<AccountId>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     access_key_id: Option<Shown<AccessKeyId>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_name: Option<String>,
 }
 
 /// What Keystead adds: the log index of the state that the request was evaluated against.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct AdditionalData {
-    keystead_index: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    keystead_index: Option<u64>,
+    /// What decided against the request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    keystead_decision: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -129,6 +136,7 @@ impl Record {
                 arn: None,
                 account_id: None,
                 access_key_id: None,
+                user_name: None,
             },
             event_time: Shown(origin.time),
             event_source: origin.service,
@@ -164,6 +172,7 @@ impl Record {
             arn: Some(Shown(principal.clone())),
             account_id: Some(Shown(principal.account())),
             access_key_id: access_key_id.cloned().map(Shown),
+            user_name: principal.user_name().map(str::to_owned),
         };
         self.recipient_account_id = Some(Shown(principal.account()));
     }
@@ -178,11 +187,17 @@ impl Record {
 
     /// The log index of the state that the request was evaluated against, once there is one.
     pub(crate) fn evaluated_at(&self) -> Option<u64> {
-        self.additional_event_data.as_ref().map(|data| data.keystead_index)
+        self.additional_event_data.as_ref()?.keystead_index
     }
 
     pub(crate) fn index(&mut self, index: u64) {
-        self.additional_event_data = Some(AdditionalData { keystead_index: index });
+        self.additional_event_data.get_or_insert_default().keystead_index = Some(index);
+    }
+
+    /// Why the request is denied: for the audit trail alone.
+    pub(crate) fn decision(&mut self, verdict: &Verdict<'_>) {
+        self.additional_event_data.get_or_insert_default().keystead_decision =
+            Some(verdict.to_string());
     }
 
     /// A key or alias that the request touched; both are logged with the type of a key.

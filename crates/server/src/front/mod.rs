@@ -16,7 +16,7 @@ use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use keystead_api::{Error, ErrorCode, messages};
-use keystead_types::{Principal, Region, RequestId};
+use keystead_types::{PrincipalArn, Region, RequestId};
 use rustls::ServerConnection;
 use tonic::body::Body;
 
@@ -51,7 +51,7 @@ pub struct FrontOptions {
 pub(crate) struct Secured {
     details: TlsDetails,
     /// Whom the caller's certificate names, if it showed one.
-    principal: Option<Principal>,
+    principal: Option<PrincipalArn>,
 }
 
 impl Secured {

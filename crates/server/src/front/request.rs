@@ -7,7 +7,7 @@ use http::HeaderMap;
 use http::request::Parts;
 use keystead_api::{Error, messages};
 use keystead_crypto::{digest, random};
-use keystead_types::{Principal, Region, RequestId, UnixMillis};
+use keystead_types::{Principal, PrincipalArn, Region, RequestId, UnixMillis};
 
 use super::Secured;
 use crate::audit::{self, Record, TlsDetails};
@@ -38,7 +38,7 @@ pub(crate) struct WireRequest {
     pub(crate) broken: Option<Error>,
     pub(crate) time: UnixMillis,
     /// Whom the caller's certificate names, if it showed one.
-    pub(crate) certificate: Option<Principal>,
+    pub(crate) certificate: Option<PrincipalArn>,
     peer: SocketAddr,
     http2: bool,
     tls: Option<TlsDetails>,
@@ -95,6 +95,16 @@ impl WireRequest {
     /// The same request, authenticated in this way.
     pub(crate) fn with(self, authentication: Authentication) -> Self {
         Self { authentication, ..self }
+    }
+
+    /// Where it comes from.
+    pub(crate) fn source(&self) -> std::net::IpAddr {
+        self.peer.ip()
+    }
+
+    /// Whether it came over TLS.
+    pub(crate) fn is_secure(&self) -> bool {
+        self.tls.is_some()
     }
 
     /// A header's text.

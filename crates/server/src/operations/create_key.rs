@@ -6,7 +6,7 @@ use keystead_state::proto::{self, outcome};
 use keystead_types::{KeyArn, KeyId, KeySpec, KeyUsage, Origin};
 
 use super::private_key::named;
-use super::{Operation, metadata, refuse_members, tags};
+use super::{Operation, metadata, put_key_policy, refuse_members, tags};
 use crate::audit::Parameters;
 use crate::pipeline::{Call, Failure};
 use crate::propose;
@@ -29,21 +29,37 @@ impl Operation for CreateKey {
             ("CustomKeyStoreId", input.custom_key_store_id.is_some()),
             ("XksKeyId", input.xks_key_id.is_some()),
             ("MultiRegion", input.multi_region()),
-            ("BypassPolicyLockoutSafetyCheck", input.bypass_policy_lockout_safety_check()),
         ])
     }
 
     fn targets(input: &Self::Input) -> Result<Vec<Target<'_>>, Error> {
-        let mut targets = vec![Target::account("kms:CreateKey")];
+        let described = |action| {
+            let (spec, usage) = named_spec_and_usage(input);
+            Target::account(action)
+                .fact("kms:KeySpec", spec)
+                .fact("kms:CustomerMasterKeySpec", spec)
+                .fact("kms:KeyUsage", usage)
+                .fact("kms:CustomerMasterKeyUsage", usage)
+                .fact("kms:KeyOrigin", Origin::AwsKms.as_str())
+                .flag("kms:MultiRegion", Some(input.multi_region()))
+                .flag(
+                    "kms:BypassPolicyLockoutSafetyCheck",
+                    input.bypass_policy_lockout_safety_check,
+                )
+                .tags(&input.tags)
+        };
+        let mut targets = vec![described("kms:CreateKey")];
         if !input.tags.is_empty() {
-            targets.push(Target::account("kms:TagResource"));
+            targets.push(described("kms:TagResource"));
         }
         Ok(targets)
     }
 
-    fn check(call: &Call<'_>, input: &Self::Input) -> Result<(), Error> {
+    fn check(_: &Call<'_>, input: &Self::Input) -> Result<(), Error> {
         spec_and_usage(input)?;
-        policy(call, input)?;
+        if let Some(given) = &input.policy {
+            put_key_policy::check_document(given)?;
+        }
         tags::to_map(&input.tags).map(|_| ())
     }
 
@@ -60,7 +76,15 @@ impl Operation for CreateKey {
             origin: Origin::AwsKms.code().into(),
             description: input.description().to_owned(),
             material: Some(material),
-            policy: policy(call, input)?,
+            policy: input
+                .policy
+                .clone()
+                .unwrap_or_else(|| keystead_policy::default_key_policy(call.account())),
+            policy_given: input.policy.is_some(),
+            lockout_check: put_key_policy::lockout_check(
+                call,
+                input.policy.is_none() || input.bypass_policy_lockout_safety_check(),
+            )?,
             tags: tags::to_map(&input.tags)?,
         };
         let outcome::Result::KeyCreated(created) = propose::result(call, command).await? else {
@@ -131,14 +155,16 @@ fn spec_and_usage(input: &kms::CreateKeyRequest) -> Result<(KeySpec, KeyUsage), 
     }
 }
 
-/// The key policy: the default one, or a document that says the same.
-fn policy(call: &Call<'_>, input: &kms::CreateKeyRequest) -> Result<String, Error> {
-    let default = keystead_policy::default_key_policy(call.account());
-    let Some(given) = &input.policy else { return Ok(default) };
-    let parse = |text: &str| serde_json::from_str::<serde_json::Value>(text).ok();
-    if parse(given).is_some_and(|given| Some(given) == parse(&default)) {
-        Ok(default)
-    } else {
-        Err(messages::unsupported_member("Policy"))
-    }
+/// Spec and usage by name, as conditions ask about them, whether or not they suit each other.
+fn named_spec_and_usage(input: &kms::CreateKeyRequest) -> (&'static str, &'static str) {
+    let spec = match (input.key_spec, input.customer_master_key_spec) {
+        (Some(_), _) => input.key_spec().as_text(),
+        (None, Some(_)) => input.customer_master_key_spec().as_text(),
+        (None, None) => KeySpec::SymmetricDefault.as_str(),
+    };
+    let usage = match input.key_usage {
+        Some(_) => input.key_usage().as_text(),
+        None => KeyUsage::EncryptDecrypt.as_str(),
+    };
+    (spec, usage)
 }

@@ -20,10 +20,7 @@ impl Operation for Decrypt {
     const USAGE: Option<KeyUsage> = Some(KeyUsage::EncryptDecrypt);
 
     fn refuse_unsupported(input: &Self::Input) -> Result<(), Error> {
-        refuse_members(&[
-            ("GrantTokens", !input.grant_tokens.is_empty()),
-            ("Recipient", input.recipient.is_some()),
-        ])
+        refuse_members(&[("Recipient", input.recipient.is_some())])
     }
 
     fn targets(input: &Self::Input) -> Result<Vec<Target<'_>>, Error> {
@@ -32,7 +29,15 @@ impl Operation for Decrypt {
         // Only a symmetric ciphertext tells which key made it.
         let tells = !ignored && algorithm == EncryptionAlgorithm::SymmetricDefault;
         let blob = tells.then(|| input.ciphertext_blob());
-        Ok(vec![Target::ciphertext(blob, input.key_id.as_deref(), "keyId", "kms:Decrypt")?])
+        Ok(vec![
+            Target::ciphertext(blob, input.key_id.as_deref(), "keyId", "kms:Decrypt")?
+                .context(&input.encryption_context)
+                .fact("kms:EncryptionAlgorithm", algorithm.as_str()),
+        ])
+    }
+
+    fn grant_tokens(input: &Self::Input) -> &[String] {
+        &input.grant_tokens
     }
 
     fn check(call: &Call<'_>, input: &Self::Input) -> Result<(), Error> {

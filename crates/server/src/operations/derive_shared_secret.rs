@@ -24,14 +24,19 @@ impl Operation for DeriveSharedSecret {
     const USAGE: Option<KeyUsage> = Some(KeyUsage::KeyAgreement);
 
     fn refuse_unsupported(input: &Self::Input) -> Result<(), Error> {
-        refuse_members(&[
-            ("GrantTokens", !input.grant_tokens.is_empty()),
-            ("Recipient", input.recipient.is_some()),
-        ])
+        refuse_members(&[("Recipient", input.recipient.is_some())])
     }
 
     fn targets(input: &Self::Input) -> Result<Vec<Target<'_>>, Error> {
-        Ok(vec![Target::any_name(input.key_id(), "kms:DeriveSharedSecret")])
+        let algorithm = input.key_agreement_algorithm().as_text();
+        Ok(vec![
+            Target::any_name(input.key_id(), "kms:DeriveSharedSecret")
+                .fact("kms:KeyAgreementAlgorithm", algorithm),
+        ])
+    }
+
+    fn grant_tokens(input: &Self::Input) -> &[String] {
+        &input.grant_tokens
     }
 
     fn suits(call: &Call<'_>, input: &Self::Input) -> Result<(), Error> {

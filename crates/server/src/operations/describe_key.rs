@@ -2,7 +2,7 @@
 
 use keystead_api::{Error, kms};
 
-use super::{Operation, metadata, refuse_members};
+use super::{Operation, metadata};
 use crate::audit::Parameters;
 use crate::pipeline::{Call, Failure};
 use crate::resolve::Target;
@@ -16,12 +16,12 @@ impl Operation for DescribeKey {
     const NAME: &'static str = "DescribeKey";
     const READ_ONLY: bool = true;
 
-    fn refuse_unsupported(input: &Self::Input) -> Result<(), Error> {
-        refuse_members(&[("GrantTokens", !input.grant_tokens.is_empty())])
-    }
-
     fn targets(input: &Self::Input) -> Result<Vec<Target<'_>>, Error> {
         Ok(vec![Target::any_name(input.key_id(), "kms:DescribeKey")])
+    }
+
+    fn grant_tokens(input: &Self::Input) -> &[String] {
+        &input.grant_tokens
     }
 
     async fn execute(call: &Call<'_>, _: &Self::Input) -> Result<Self::Output, Failure> {

@@ -6,7 +6,7 @@ use keystead_crypto::spec;
 use keystead_state::Key;
 use keystead_types::{EncapsulationAlgorithm, KeyUsage};
 
-use super::{Operation, StateRule, private_key, refuse_members};
+use super::{Operation, StateRule, private_key};
 use crate::audit::Parameters;
 use crate::pipeline::{Call, Failure};
 use crate::resolve::Target;
@@ -22,12 +22,12 @@ impl Operation for Encapsulate {
     const STATES: StateRule = StateRule::Usable;
     const USAGE: Option<KeyUsage> = Some(KeyUsage::EncapsulateDecapsulate);
 
-    fn refuse_unsupported(input: &Self::Input) -> Result<(), Error> {
-        refuse_members(&[("GrantTokens", !input.grant_tokens.is_empty())])
-    }
-
     fn targets(input: &Self::Input) -> Result<Vec<Target<'_>>, Error> {
         Ok(vec![Target::any_name(input.key_id(), "kms:Encapsulate")])
+    }
+
+    fn grant_tokens(input: &Self::Input) -> &[String] {
+        &input.grant_tokens
     }
 
     fn suits(call: &Call<'_>, input: &Self::Input) -> Result<(), Error> {

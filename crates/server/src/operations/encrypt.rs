@@ -3,7 +3,7 @@
 use keystead_api::{Error, kms};
 use keystead_types::KeyUsage;
 
-use super::{Operation, StateRule, cipher, refuse_members};
+use super::{Operation, StateRule, cipher};
 use crate::audit::Parameters;
 use crate::pipeline::{Call, Failure};
 use crate::resolve::Target;
@@ -19,12 +19,17 @@ impl Operation for Encrypt {
     const STATES: StateRule = StateRule::Usable;
     const USAGE: Option<KeyUsage> = Some(KeyUsage::EncryptDecrypt);
 
-    fn refuse_unsupported(input: &Self::Input) -> Result<(), Error> {
-        refuse_members(&[("GrantTokens", !input.grant_tokens.is_empty())])
+    fn targets(input: &Self::Input) -> Result<Vec<Target<'_>>, Error> {
+        let algorithm = cipher::recorded(input.encryption_algorithm());
+        Ok(vec![
+            Target::any_name(input.key_id(), "kms:Encrypt")
+                .context(&input.encryption_context)
+                .fact("kms:EncryptionAlgorithm", algorithm),
+        ])
     }
 
-    fn targets(input: &Self::Input) -> Result<Vec<Target<'_>>, Error> {
-        Ok(vec![Target::any_name(input.key_id(), "kms:Encrypt")])
+    fn grant_tokens(input: &Self::Input) -> &[String] {
+        &input.grant_tokens
     }
 
     fn check(_: &Call<'_>, input: &Self::Input) -> Result<(), Error> {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use keystead_api::{Error, ErrorCode, kms, messages};
-use keystead_types::KeyUsage;
+use keystead_types::{EncryptionAlgorithm, KeyUsage};
 use zeroize::Zeroizing;
 
 use super::symmetric::{self, Sealed};
@@ -24,14 +24,19 @@ impl Operation for GenerateDataKey {
     const USAGE: Option<KeyUsage> = Some(KeyUsage::EncryptDecrypt);
 
     fn refuse_unsupported(input: &Self::Input) -> Result<(), Error> {
-        refuse_members(&[
-            ("GrantTokens", !input.grant_tokens.is_empty()),
-            ("Recipient", input.recipient.is_some()),
-        ])
+        refuse_members(&[("Recipient", input.recipient.is_some())])
     }
 
     fn targets(input: &Self::Input) -> Result<Vec<Target<'_>>, Error> {
-        Ok(vec![Target::any_name(input.key_id(), "kms:GenerateDataKey")])
+        Ok(vec![
+            Target::any_name(input.key_id(), "kms:GenerateDataKey")
+                .context(&input.encryption_context)
+                .fact("kms:EncryptionAlgorithm", EncryptionAlgorithm::SymmetricDefault.as_str()),
+        ])
+    }
+
+    fn grant_tokens(input: &Self::Input) -> &[String] {
+        &input.grant_tokens
     }
 
     fn check(_: &Call<'_>, input: &Self::Input) -> Result<(), Error> {

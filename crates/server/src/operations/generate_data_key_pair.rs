@@ -6,7 +6,7 @@ use bytes::Bytes;
 use keystead_api::{Error, kms, messages};
 use keystead_crypto::material::{DataKeyPair, MaterialError};
 use keystead_crypto::spec;
-use keystead_types::{KeySpec, KeyUsage};
+use keystead_types::{EncryptionAlgorithm, KeySpec, KeyUsage};
 
 use super::symmetric::{self, Sealed};
 use super::{Operation, StateRule, refuse_members};
@@ -26,14 +26,20 @@ impl Operation for GenerateDataKeyPair {
     const USAGE: Option<KeyUsage> = Some(KeyUsage::EncryptDecrypt);
 
     fn refuse_unsupported(input: &Self::Input) -> Result<(), Error> {
-        refuse_members(&[
-            ("GrantTokens", !input.grant_tokens.is_empty()),
-            ("Recipient", input.recipient.is_some()),
-        ])
+        refuse_members(&[("Recipient", input.recipient.is_some())])
     }
 
     fn targets(input: &Self::Input) -> Result<Vec<Target<'_>>, Error> {
-        Ok(vec![Target::any_name(input.key_id(), "kms:GenerateDataKeyPair")])
+        Ok(vec![
+            Target::any_name(input.key_id(), "kms:GenerateDataKeyPair")
+                .context(&input.encryption_context)
+                .fact("kms:EncryptionAlgorithm", EncryptionAlgorithm::SymmetricDefault.as_str())
+                .fact("kms:DataKeyPairSpec", input.key_pair_spec().as_text()),
+        ])
+    }
+
+    fn grant_tokens(input: &Self::Input) -> &[String] {
+        &input.grant_tokens
     }
 
     fn check(_: &Call<'_>, input: &Self::Input) -> Result<(), Error> {

@@ -1,10 +1,10 @@
 //! GenerateDataKeyPairWithoutPlaintext: a new key pair, its private key under a key, for use later.
 
 use keystead_api::{Error, kms};
-use keystead_types::KeyUsage;
+use keystead_types::{EncryptionAlgorithm, KeyUsage};
 
 use super::generate_data_key_pair::{new_pair, pair_spec};
-use super::{Operation, StateRule, refuse_members, symmetric};
+use super::{Operation, StateRule, symmetric};
 use crate::audit::Parameters;
 use crate::pipeline::{Call, Failure};
 use crate::resolve::Target;
@@ -20,12 +20,17 @@ impl Operation for GenerateDataKeyPairWithoutPlaintext {
     const STATES: StateRule = StateRule::Usable;
     const USAGE: Option<KeyUsage> = Some(KeyUsage::EncryptDecrypt);
 
-    fn refuse_unsupported(input: &Self::Input) -> Result<(), Error> {
-        refuse_members(&[("GrantTokens", !input.grant_tokens.is_empty())])
+    fn targets(input: &Self::Input) -> Result<Vec<Target<'_>>, Error> {
+        Ok(vec![
+            Target::any_name(input.key_id(), "kms:GenerateDataKeyPairWithoutPlaintext")
+                .context(&input.encryption_context)
+                .fact("kms:EncryptionAlgorithm", EncryptionAlgorithm::SymmetricDefault.as_str())
+                .fact("kms:DataKeyPairSpec", input.key_pair_spec().as_text()),
+        ])
     }
 
-    fn targets(input: &Self::Input) -> Result<Vec<Target<'_>>, Error> {
-        Ok(vec![Target::any_name(input.key_id(), "kms:GenerateDataKeyPairWithoutPlaintext")])
+    fn grant_tokens(input: &Self::Input) -> &[String] {
+        &input.grant_tokens
     }
 
     fn check(_: &Call<'_>, input: &Self::Input) -> Result<(), Error> {

@@ -1,10 +1,10 @@
 //! GenerateDataKeyWithoutPlaintext: a new data key under a key, for use later.
 
 use keystead_api::{Error, kms};
-use keystead_types::KeyUsage;
+use keystead_types::{EncryptionAlgorithm, KeyUsage};
 
 use super::generate_data_key::{data_key_length, new_data_key};
-use super::{Operation, StateRule, refuse_members, symmetric};
+use super::{Operation, StateRule, symmetric};
 use crate::audit::Parameters;
 use crate::pipeline::{Call, Failure};
 use crate::resolve::Target;
@@ -20,12 +20,16 @@ impl Operation for GenerateDataKeyWithoutPlaintext {
     const STATES: StateRule = StateRule::Usable;
     const USAGE: Option<KeyUsage> = Some(KeyUsage::EncryptDecrypt);
 
-    fn refuse_unsupported(input: &Self::Input) -> Result<(), Error> {
-        refuse_members(&[("GrantTokens", !input.grant_tokens.is_empty())])
+    fn targets(input: &Self::Input) -> Result<Vec<Target<'_>>, Error> {
+        Ok(vec![
+            Target::any_name(input.key_id(), "kms:GenerateDataKeyWithoutPlaintext")
+                .context(&input.encryption_context)
+                .fact("kms:EncryptionAlgorithm", EncryptionAlgorithm::SymmetricDefault.as_str()),
+        ])
     }
 
-    fn targets(input: &Self::Input) -> Result<Vec<Target<'_>>, Error> {
-        Ok(vec![Target::any_name(input.key_id(), "kms:GenerateDataKeyWithoutPlaintext")])
+    fn grant_tokens(input: &Self::Input) -> &[String] {
+        &input.grant_tokens
     }
 
     fn check(_: &Call<'_>, input: &Self::Input) -> Result<(), Error> {

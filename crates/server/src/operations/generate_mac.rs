@@ -5,7 +5,7 @@ use keystead_crypto::spec;
 use keystead_state::Key;
 use keystead_types::{KeyUsage, MacAlgorithm};
 
-use super::{Operation, StateRule, private_key, refuse_members};
+use super::{Operation, StateRule, private_key};
 use crate::audit::Parameters;
 use crate::pipeline::{Call, Failure};
 use crate::resolve::Target;
@@ -21,12 +21,15 @@ impl Operation for GenerateMac {
     const STATES: StateRule = StateRule::Usable;
     const USAGE: Option<KeyUsage> = Some(KeyUsage::GenerateVerifyMac);
 
-    fn refuse_unsupported(input: &Self::Input) -> Result<(), Error> {
-        refuse_members(&[("GrantTokens", !input.grant_tokens.is_empty())])
+    fn targets(input: &Self::Input) -> Result<Vec<Target<'_>>, Error> {
+        let algorithm = input.mac_algorithm().as_text();
+        Ok(vec![
+            Target::any_name(input.key_id(), "kms:GenerateMac").fact("kms:MacAlgorithm", algorithm),
+        ])
     }
 
-    fn targets(input: &Self::Input) -> Result<Vec<Target<'_>>, Error> {
-        Ok(vec![Target::any_name(input.key_id(), "kms:GenerateMac")])
+    fn grant_tokens(input: &Self::Input) -> &[String] {
+        &input.grant_tokens
     }
 
     fn suits(call: &Call<'_>, input: &Self::Input) -> Result<(), Error> {

@@ -1,6 +1,7 @@
 //! GetKeyPolicy: the key policy as it was given.
 
 use keystead_api::{Error, ErrorCode, kms};
+use keystead_state::{Policy, View};
 
 use super::Operation;
 use super::list_key_policies::DEFAULT_POLICY_NAME;
@@ -18,22 +19,17 @@ impl Operation for GetKeyPolicy {
     const READ_ONLY: bool = true;
 
     fn targets(input: &Self::Input) -> Result<Vec<Target<'_>>, Error> {
-        Ok(vec![Target::id_or_arn(input.key_id(), "kms:GetKeyPolicy")])
+        let name = input.policy_name.as_deref().unwrap_or(DEFAULT_POLICY_NAME);
+        Ok(vec![Target::id_or_arn(input.key_id(), "kms:GetKeyPolicy").fact("kms:PolicyName", name)])
     }
 
     fn check(_: &Call<'_>, input: &Self::Input) -> Result<(), Error> {
-        match input.policy_name.as_deref() {
-            None | Some(DEFAULT_POLICY_NAME) => Ok(()),
-            Some(name) => {
-                let text = format!("No such policy exists: {name}");
-                Err(Error::new(ErrorCode::NotFoundException, text))
-            }
-        }
+        check_name(input.policy_name.as_deref())
     }
 
     async fn execute(call: &Call<'_>, _: &Self::Input) -> Result<Self::Output, Failure> {
         Ok(kms::GetKeyPolicyResponse {
-            policy: Some(call.key(0)?.policy.text.clone()),
+            policy: Some(shown(&call.view, &call.key(0)?.policy)),
             policy_name: Some(DEFAULT_POLICY_NAME.to_owned()),
         })
     }
@@ -41,4 +37,28 @@ impl Operation for GetKeyPolicy {
     fn record(input: &Self::Input) -> Parameters {
         Parameters::new().text("keyId", &input.key_id).text("policyName", &input.policy_name)
     }
+}
+
+/// Refuses the name of a policy that no key has.
+pub(super) fn check_name(name: Option<&str>) -> Result<(), Error> {
+    match name {
+        None | Some(DEFAULT_POLICY_NAME) => Ok(()),
+        Some(name) => {
+            let text = format!("No such policy exists: {name}");
+            Err(Error::new(ErrorCode::NotFoundException, text))
+        }
+    }
+}
+
+/// The policy as it was given, save that users are called what they are called now: those who are
+/// gone by their unique ids, so that nobody who comes later is taken for them.
+fn shown(view: &View, policy: &Policy) -> String {
+    let mut text = policy.text.clone();
+    for (arn, id) in &policy.principals {
+        let now = view.principal_arn(id).map_or_else(|| id.clone(), |arn| arn.to_string());
+        if now != *arn {
+            text = text.replace(&format!("\"{arn}\""), &format!("\"{now}\""));
+        }
+    }
+    text
 }

@@ -5,7 +5,7 @@ use keystead_api::{Error, ErrorCode, kms, messages};
 use keystead_crypto::spec;
 
 use super::metadata::{Algorithms, customer_master_key_spec};
-use super::{Operation, StateRule, private_key, refuse_members};
+use super::{Operation, StateRule, private_key};
 use crate::audit::Parameters;
 use crate::convert;
 use crate::pipeline::{Call, Failure};
@@ -21,12 +21,12 @@ impl Operation for GetPublicKey {
     const READ_ONLY: bool = true;
     const STATES: StateRule = StateRule::Usable;
 
-    fn refuse_unsupported(input: &Self::Input) -> Result<(), Error> {
-        refuse_members(&[("GrantTokens", !input.grant_tokens.is_empty())])
-    }
-
     fn targets(input: &Self::Input) -> Result<Vec<Target<'_>>, Error> {
         Ok(vec![Target::any_name(input.key_id(), "kms:GetPublicKey")])
+    }
+
+    fn grant_tokens(input: &Self::Input) -> &[String] {
+        &input.grant_tokens
     }
 
     fn suits(call: &Call<'_>, _: &Self::Input) -> Result<(), Error> {

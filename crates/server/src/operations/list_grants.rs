@@ -1,8 +1,10 @@
-//! ListGrants: the grants of a key. There are none: CreateGrant is not supported.
+//! ListGrants: the grants of a key.
 
-use keystead_api::{Error, ErrorCode, kms};
+use keystead_api::{Error, kms, messages};
+use keystead_state::Grant;
+use keystead_types::GrantId;
 
-use super::{Operation, paging};
+use super::{Operation, grants, paging};
 use crate::audit::Parameters;
 use crate::pipeline::{Call, Failure};
 use crate::resolve::Target;
@@ -17,20 +19,37 @@ impl Operation for ListGrants {
     const READ_ONLY: bool = true;
 
     fn targets(input: &Self::Input) -> Result<Vec<Target<'_>>, Error> {
-        Ok(vec![Target::id_or_arn(input.key_id(), "kms:ListGrants")])
+        Ok(vec![
+            Target::id_or_arn(input.key_id(), "kms:ListGrants")
+                .flag("kms:GrantIsForAWSResource", Some(false)),
+        ])
     }
 
-    fn check(_: &Call<'_>, input: &Self::Input) -> Result<(), Error> {
-        paging::after::<String>(Self::NAME, input.marker.as_deref())?;
-        if let Some(id) = &input.grant_id {
-            let text = format!("Grant ID {id} not found");
-            return Err(Error::new(ErrorCode::InvalidGrantIdException, text));
+    fn check(call: &Call<'_>, input: &Self::Input) -> Result<(), Error> {
+        paging::after::<GrantId>(Self::NAME, input.marker.as_deref())?;
+        let Some(id) = &input.grant_id else { return Ok(()) };
+        let key = call.key(0)?.id;
+        let grant = id.parse().ok().and_then(|id| call.view.grant(&id));
+        match grant.filter(|grant| grant.key == key) {
+            Some(_) => Ok(()),
+            None => Err(messages::grant_not_found(id)),
         }
-        Ok(())
     }
 
-    async fn execute(_: &Call<'_>, _: &Self::Input) -> Result<Self::Output, Failure> {
-        Ok(kms::ListGrantsResponse { truncated: Some(false), ..Default::default() })
+    async fn execute(call: &Call<'_>, input: &Self::Input) -> Result<Self::Output, Failure> {
+        let after: Option<GrantId> = paging::after(Self::NAME, input.marker.as_deref())?;
+        let page = paging::page(
+            Self::NAME,
+            paging::limit(input.limit, 50, 100),
+            call.view.grants_on(call.key(0)?.id, after).filter(|grant| is_asked_for(grant, input)),
+            |grant| grant.id.to_string(),
+            |grant| grants::entry(call, grant),
+        );
+        Ok(kms::ListGrantsResponse {
+            grants: page.items,
+            truncated: Some(page.next_marker.is_some()),
+            next_marker: page.next_marker,
+        })
     }
 
     fn record(input: &Self::Input) -> Parameters {
@@ -38,7 +57,15 @@ impl Operation for ListGrants {
             .text("keyId", &input.key_id)
             .text("grantId", &input.grant_id)
             .text("granteePrincipal", &input.grantee_principal)
+            .text("granteeServicePrincipal", &input.grantee_service_principal)
             .number("limit", input.limit)
             .text("marker", &input.marker)
     }
+}
+
+fn is_asked_for(grant: &Grant, input: &kms::ListGrantsRequest) -> bool {
+    let is = |wanted: &Option<String>, has: &str| wanted.as_ref().is_none_or(|name| name == has);
+    let id = input.grant_id.as_ref().is_none_or(|id| *id == grant.id.to_string());
+    id && is(&input.grantee_principal, &grant.grantee.name)
+        && is(&input.grantee_service_principal, &grant.grantee.name)
 }

@@ -8,10 +8,11 @@ use keystead_types::{KeyArn, KeyUsage};
 
 use crate::audit::Parameters;
 use crate::pipeline::{Call, Failure};
-use crate::resolve::Target;
+use crate::resolve::{Resource, Target};
 
 mod cancel_key_deletion;
 mod create_alias;
+mod create_grant;
 mod create_key;
 mod decapsulate;
 mod decrypt;
@@ -36,7 +37,11 @@ mod list_grants;
 mod list_key_policies;
 mod list_keys;
 mod list_resource_tags;
+mod list_retirable_grants;
+mod put_key_policy;
 mod re_encrypt;
+mod retire_grant;
+mod revoke_grant;
 mod schedule_key_deletion;
 mod sign;
 mod tag_resource;
@@ -47,6 +52,7 @@ mod verify;
 mod verify_mac;
 
 mod cipher;
+mod grants;
 pub(crate) mod key_state;
 mod metadata;
 mod paging;
@@ -86,6 +92,15 @@ pub(crate) trait Operation: Send + Sync + Sized + 'static {
 
     /// What it touches, each with the action that must be allowed on it.
     fn targets(input: &Self::Input) -> Result<Vec<Target<'_>>, Error>;
+
+    /// Notes with each target what policies may ask about all of them together.
+    fn relate(_resources: &mut [Resource<'_>]) {}
+
+    /// Tokens of grants that the caller wants to count. All grants count at once here, so that
+    /// they need only be tokens.
+    fn grant_tokens(_input: &Self::Input) -> &[String] {
+        &[]
+    }
 
     /// Semantic checks: after authorisation, before the state of the keys is looked at.
     fn check(_call: &Call<'_>, _input: &Self::Input) -> Result<(), Error> {

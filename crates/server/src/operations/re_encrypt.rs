@@ -4,10 +4,10 @@ use keystead_api::{Error, kms};
 use keystead_types::{EncryptionAlgorithm, KeyUsage};
 
 use super::decrypt::dry_run_without_ciphertext;
-use super::{Operation, StateRule, cipher, refuse_members};
+use super::{Operation, StateRule, cipher};
 use crate::audit::Parameters;
 use crate::pipeline::{Call, Failure};
-use crate::resolve::Target;
+use crate::resolve::{Resource, Target};
 
 pub(crate) struct ReEncrypt;
 
@@ -20,10 +20,6 @@ impl Operation for ReEncrypt {
     const STATES: StateRule = StateRule::Usable;
     const USAGE: Option<KeyUsage> = Some(KeyUsage::EncryptDecrypt);
 
-    fn refuse_unsupported(input: &Self::Input) -> Result<(), Error> {
-        refuse_members(&[("GrantTokens", !input.grant_tokens.is_empty())])
-    }
-
     fn targets(input: &Self::Input) -> Result<Vec<Target<'_>>, Error> {
         let ignored = ignores_ciphertext(input)?;
         let algorithm = cipher::algorithm(input.source_encryption_algorithm())?;
@@ -31,9 +27,28 @@ impl Operation for ReEncrypt {
         let blob = tells.then(|| input.ciphertext_blob());
         let source = input.source_key_id.as_deref();
         Ok(vec![
-            Target::ciphertext(blob, source, "sourceKeyId", "kms:ReEncryptFrom")?,
-            Target::any_name(input.destination_key_id(), "kms:ReEncryptTo"),
+            Target::ciphertext(blob, source, "sourceKeyId", "kms:ReEncryptFrom")?
+                .context(&input.source_encryption_context)
+                .fact("kms:EncryptionAlgorithm", algorithm.as_str()),
+            Target::any_name(input.destination_key_id(), "kms:ReEncryptTo")
+                .context(&input.destination_encryption_context)
+                .fact(
+                    "kms:EncryptionAlgorithm",
+                    cipher::recorded(input.destination_encryption_algorithm()),
+                ),
         ])
+    }
+
+    fn relate(resources: &mut [Resource<'_>]) {
+        let keys: Vec<_> = resources.iter().filter_map(Resource::key).map(|key| key.id).collect();
+        let same = matches!(keys.as_slice(), [source, destination] if source == destination);
+        for resource in resources {
+            resource.facts.add_flag("kms:ReEncryptOnSameKey", Some(same));
+        }
+    }
+
+    fn grant_tokens(input: &Self::Input) -> &[String] {
+        &input.grant_tokens
     }
 
     fn check(call: &Call<'_>, input: &Self::Input) -> Result<(), Error> {

@@ -26,6 +26,7 @@ impl Registry {
         };
         registry.add::<cancel_key_deletion::CancelKeyDeletion>();
         registry.add::<create_alias::CreateAlias>();
+        registry.add::<create_grant::CreateGrant>();
         registry.add::<create_key::CreateKey>();
         registry.add::<decapsulate::Decapsulate>();
         registry.add::<decrypt::Decrypt>();
@@ -50,7 +51,11 @@ impl Registry {
         registry.add::<list_key_policies::ListKeyPolicies>();
         registry.add::<list_keys::ListKeys>();
         registry.add::<list_resource_tags::ListResourceTags>();
+        registry.add::<list_retirable_grants::ListRetirableGrants>();
+        registry.add::<put_key_policy::PutKeyPolicy>();
         registry.add::<re_encrypt::ReEncrypt>();
+        registry.add::<retire_grant::RetireGrant>();
+        registry.add::<revoke_grant::RevokeGrant>();
         registry.add::<schedule_key_deletion::ScheduleKeyDeletion>();
         registry.add::<sign::Sign>();
         registry.add::<tag_resource::TagResource>();

@@ -26,7 +26,11 @@ impl Operation for ScheduleKeyDeletion {
     const STATES: StateRule = StateRule::NotPendingDeletion;
 
     fn targets(input: &Self::Input) -> Result<Vec<Target<'_>>, Error> {
-        Ok(vec![Target::id_or_arn(input.key_id(), "kms:ScheduleKeyDeletion")])
+        let days = window_days(input).to_string();
+        Ok(vec![
+            Target::id_or_arn(input.key_id(), "kms:ScheduleKeyDeletion")
+                .fact("kms:ScheduleKeyDeletionPendingWindowInDays", days),
+        ])
     }
 
     fn check(_: &Call<'_>, input: &Self::Input) -> Result<(), Error> {

@@ -5,7 +5,7 @@ use keystead_crypto::material::KeyMaterial;
 use keystead_types::KeyUsage;
 
 use super::signing::{self, Scheme};
-use super::{Operation, StateRule, private_key, refuse_members};
+use super::{Operation, StateRule, private_key};
 use crate::audit::Parameters;
 use crate::pipeline::{Call, Failure};
 use crate::resolve::Target;
@@ -21,12 +21,17 @@ impl Operation for Sign {
     const STATES: StateRule = StateRule::Usable;
     const USAGE: Option<KeyUsage> = Some(KeyUsage::SignVerify);
 
-    fn refuse_unsupported(input: &Self::Input) -> Result<(), Error> {
-        refuse_members(&[("GrantTokens", !input.grant_tokens.is_empty())])
+    fn targets(input: &Self::Input) -> Result<Vec<Target<'_>>, Error> {
+        let algorithm = input.signing_algorithm().as_text();
+        Ok(vec![
+            Target::any_name(input.key_id(), "kms:Sign")
+                .fact("kms:SigningAlgorithm", algorithm)
+                .fact("kms:MessageType", signing::message_type(input.message_type())),
+        ])
     }
 
-    fn targets(input: &Self::Input) -> Result<Vec<Target<'_>>, Error> {
-        Ok(vec![Target::any_name(input.key_id(), "kms:Sign")])
+    fn grant_tokens(input: &Self::Input) -> &[String] {
+        &input.grant_tokens
     }
 
     fn suits(call: &Call<'_>, input: &Self::Input) -> Result<(), Error> {

@@ -44,6 +44,14 @@ impl Scheme {
     }
 }
 
+/// What a message is said to be; a whole one unless stated.
+pub(super) fn message_type(message_type: kms::MessageType) -> &'static str {
+    match message_type {
+        kms::MessageType::Unspecified => MessageType::Raw.as_str(),
+        stated => stated.as_text(),
+    }
+}
+
 /// The audit record of both.
 pub(super) fn record(
     key_id: &Option<String>,
@@ -51,13 +59,9 @@ pub(super) fn record(
     message_type: kms::MessageType,
     dry_run: Option<bool>,
 ) -> Parameters {
-    let message_type = match message_type {
-        kms::MessageType::Unspecified => MessageType::Raw.as_str(),
-        stated => stated.as_text(),
-    };
     Parameters::new()
         .text("keyId", key_id)
-        .name("messageType", message_type)
+        .name("messageType", self::message_type(message_type))
         .name("signingAlgorithm", algorithm.as_text())
         .flag("dryRun", dry_run)
 }

@@ -21,7 +21,7 @@ impl Operation for TagResource {
     const EMPTY_REPLY: bool = true;
 
     fn targets(input: &Self::Input) -> Result<Vec<Target<'_>>, Error> {
-        Ok(vec![Target::id_or_arn(input.key_id(), "kms:TagResource")])
+        Ok(vec![Target::id_or_arn(input.key_id(), "kms:TagResource").tags(&input.tags)])
     }
 
     fn check(_: &Call<'_>, input: &Self::Input) -> Result<(), Error> {

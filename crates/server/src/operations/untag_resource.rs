@@ -21,7 +21,7 @@ impl Operation for UntagResource {
     const EMPTY_REPLY: bool = true;
 
     fn targets(input: &Self::Input) -> Result<Vec<Target<'_>>, Error> {
-        Ok(vec![Target::id_or_arn(input.key_id(), "kms:UntagResource")])
+        Ok(vec![Target::id_or_arn(input.key_id(), "kms:UntagResource").tag_keys(&input.tag_keys)])
     }
 
     fn check(_: &Call<'_>, input: &Self::Input) -> Result<(), Error> {

@@ -4,7 +4,7 @@ use keystead_api::{Error, kms};
 use keystead_types::KeyUsage;
 
 use super::signing::{self, Scheme};
-use super::{Operation, StateRule, private_key, refuse_members};
+use super::{Operation, StateRule, private_key};
 use crate::audit::Parameters;
 use crate::pipeline::{Call, Failure};
 use crate::resolve::Target;
@@ -20,12 +20,17 @@ impl Operation for Verify {
     const STATES: StateRule = StateRule::Usable;
     const USAGE: Option<KeyUsage> = Some(KeyUsage::SignVerify);
 
-    fn refuse_unsupported(input: &Self::Input) -> Result<(), Error> {
-        refuse_members(&[("GrantTokens", !input.grant_tokens.is_empty())])
+    fn targets(input: &Self::Input) -> Result<Vec<Target<'_>>, Error> {
+        let algorithm = input.signing_algorithm().as_text();
+        Ok(vec![
+            Target::any_name(input.key_id(), "kms:Verify")
+                .fact("kms:SigningAlgorithm", algorithm)
+                .fact("kms:MessageType", signing::message_type(input.message_type())),
+        ])
     }
 
-    fn targets(input: &Self::Input) -> Result<Vec<Target<'_>>, Error> {
-        Ok(vec![Target::any_name(input.key_id(), "kms:Verify")])
+    fn grant_tokens(input: &Self::Input) -> &[String] {
+        &input.grant_tokens
     }
 
     fn suits(call: &Call<'_>, input: &Self::Input) -> Result<(), Error> {

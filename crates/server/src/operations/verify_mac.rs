@@ -4,7 +4,7 @@ use keystead_api::{Error, kms};
 use keystead_types::KeyUsage;
 
 use super::generate_mac::algorithm_of;
-use super::{Operation, StateRule, private_key, refuse_members};
+use super::{Operation, StateRule, private_key};
 use crate::audit::Parameters;
 use crate::pipeline::{Call, Failure};
 use crate::resolve::Target;
@@ -20,12 +20,15 @@ impl Operation for VerifyMac {
     const STATES: StateRule = StateRule::Usable;
     const USAGE: Option<KeyUsage> = Some(KeyUsage::GenerateVerifyMac);
 
-    fn refuse_unsupported(input: &Self::Input) -> Result<(), Error> {
-        refuse_members(&[("GrantTokens", !input.grant_tokens.is_empty())])
+    fn targets(input: &Self::Input) -> Result<Vec<Target<'_>>, Error> {
+        let algorithm = input.mac_algorithm().as_text();
+        Ok(vec![
+            Target::any_name(input.key_id(), "kms:VerifyMac").fact("kms:MacAlgorithm", algorithm),
+        ])
     }
 
-    fn targets(input: &Self::Input) -> Result<Vec<Target<'_>>, Error> {
-        Ok(vec![Target::any_name(input.key_id(), "kms:VerifyMac")])
+    fn grant_tokens(input: &Self::Input) -> &[String] {
+        &input.grant_tokens
     }
 
     fn suits(call: &Call<'_>, input: &Self::Input) -> Result<(), Error> {

@@ -53,7 +53,8 @@ fn same(next: &Transition<'_>, grant: &Grant) -> Option<keystead_types::GrantId>
     if grant.name.is_empty() {
         return None;
     }
-    let mut others = next.view.grants_to(grant.key, &grant.grantee.name);
+    let grantee = grant.grantee.key();
+    let mut others = next.view.grants_to(grant.key, &grantee);
     others.find(|other| other.says_the_same(grant)).map(|other| other.id)
 }
 

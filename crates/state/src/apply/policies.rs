@@ -7,7 +7,7 @@ use keystead_policy::{
 };
 use keystead_types::{AccountId, KeyArn, KeyId, PrincipalArn};
 
-use super::{Execution, done, fresh_key, keys};
+use super::{Execution, done, fresh_key};
 use crate::model::Policy;
 use crate::proto::{self, Command, Reason};
 use crate::transition::Transition;
@@ -19,7 +19,6 @@ pub(super) fn put(
     op: &proto::PutKeyPolicy,
 ) -> Execution {
     let mut key = fresh_key(next, command.authorised_at, op.key.as_ref())?;
-    keys::refuse_pending_deletion(&key)?;
     let policy = given(next.view, &op.policy)?;
     if let Some(check) = &op.lockout_check {
         refuse_lockout(next.view, command, check, key.account, key.id, &policy)?;

@@ -1,0 +1,72 @@
+//! ListRetirableGrants: the grants, on whatever keys, that a principal may retire.
+
+use keystead_api::{Error, kms, messages};
+use keystead_types::GrantId;
+
+use super::{Operation, grants, paging};
+use crate::audit::Parameters;
+use crate::pipeline::{Call, Failure};
+use crate::resolve::Target;
+
+pub(crate) struct ListRetirableGrants;
+
+impl Operation for ListRetirableGrants {
+    type Input = kms::ListRetirableGrantsRequest;
+    type Output = kms::ListRetirableGrantsResponse;
+
+    const NAME: &'static str = "ListRetirableGrants";
+    const READ_ONLY: bool = true;
+    const RECORDS_RESOURCES: bool = false;
+
+    fn targets(input: &Self::Input) -> Result<Vec<Target<'_>>, Error> {
+        Ok(vec![Target::retiring(retiring(input)?, "kms:ListRetirableGrants")])
+    }
+
+    fn check(_: &Call<'_>, input: &Self::Input) -> Result<(), Error> {
+        paging::after::<GrantId>(Self::NAME, input.marker.as_deref()).map(|_| ())
+    }
+
+    async fn execute(call: &Call<'_>, input: &Self::Input) -> Result<Self::Output, Failure> {
+        let after: Option<GrantId> = paging::after(Self::NAME, input.marker.as_deref())?;
+        let account = call.account();
+        let retiring = grants::principal(retiring(input)?, input.retiring_principal.is_none())?;
+        // A user is known by its unique id; one who does not exist retires nothing.
+        let user = retiring.parse().ok().and_then(|arn| call.view.principal_id(&arn));
+        let page = paging::page(
+            Self::NAME,
+            paging::limit(input.limit, 50, 100),
+            call.view
+                .grants_retirable_by(user.as_deref().unwrap_or(&retiring), after)
+                // A service has none but those that the caller's account gave it.
+                .filter(|grant| {
+                    input.retiring_principal.is_some() || grant.issuing_account == account
+                }),
+            |grant| grant.id.to_string(),
+            |grant| grants::entry(call, grant),
+        );
+        Ok(kms::ListRetirableGrantsResponse {
+            grants: page.items,
+            truncated: Some(page.next_marker.is_some()),
+            next_marker: page.next_marker,
+        })
+    }
+
+    fn record(input: &Self::Input) -> Parameters {
+        Parameters::new()
+            .text("retiringPrincipal", &input.retiring_principal)
+            .text("retiringServicePrincipal", &input.retiring_service_principal)
+            .number("limit", input.limit)
+            .text("marker", &input.marker)
+    }
+}
+
+/// The principal or service that is asked about.
+fn retiring(input: &kms::ListRetirableGrantsRequest) -> Result<&str, Error> {
+    grants::one_of(
+        input.retiring_principal.as_deref(),
+        input.retiring_service_principal.as_deref(),
+        "RetiringPrincipal",
+        "RetiringServicePrincipal",
+    )?
+    .ok_or_else(|| messages::required_member("retiringPrincipal"))
+}

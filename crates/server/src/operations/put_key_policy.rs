@@ -1,0 +1,80 @@
+//! PutKeyPolicy: another key policy in place of the one that a key has.
+
+use keystead_api::{Error, kms, messages};
+use keystead_policy::{Document, Kind, MAX_KEY_POLICY_BYTES, Reason};
+use keystead_state::proto;
+
+use super::list_key_policies::DEFAULT_POLICY_NAME;
+use super::{Operation, get_key_policy};
+use crate::audit::Parameters;
+use crate::pipeline::{Call, Failure};
+use crate::propose;
+use crate::resolve::Target;
+
+pub(crate) struct PutKeyPolicy;
+
+impl Operation for PutKeyPolicy {
+    type Input = kms::PutKeyPolicyRequest;
+    type Output = kms::PutKeyPolicyResponse;
+
+    const NAME: &'static str = "PutKeyPolicy";
+    const READ_ONLY: bool = false;
+    const EMPTY_REPLY: bool = true;
+
+    fn targets(input: &Self::Input) -> Result<Vec<Target<'_>>, Error> {
+        let name = input.policy_name.as_deref().unwrap_or(DEFAULT_POLICY_NAME);
+        let bypass = input.bypass_policy_lockout_safety_check;
+        Ok(vec![
+            Target::id_or_arn(input.key_id(), "kms:PutKeyPolicy")
+                .fact("kms:PolicyName", name)
+                .flag("kms:BypassPolicyLockoutSafetyCheck", bypass),
+        ])
+    }
+
+    fn check(_: &Call<'_>, input: &Self::Input) -> Result<(), Error> {
+        get_key_policy::check_name(input.policy_name.as_deref())?;
+        check_document(input.policy())
+    }
+
+    async fn execute(call: &Call<'_>, input: &Self::Input) -> Result<Self::Output, Failure> {
+        let command = proto::PutKeyPolicy {
+            key: propose::key_ref(call.key(0)?),
+            policy: input.policy().to_owned(),
+            lockout_check: lockout_check(call, input.bypass_policy_lockout_safety_check())?,
+        };
+        propose::done(call, command).await?;
+        Ok(Self::Output::default())
+    }
+
+    fn record(input: &Self::Input) -> Parameters {
+        Parameters::new()
+            .text("keyId", &input.key_id)
+            .text("policyName", &input.policy_name)
+            .text("policy", &input.policy)
+            .flag(
+                "bypassPolicyLockoutSafetyCheck",
+                Some(input.bypass_policy_lockout_safety_check()),
+            )
+    }
+}
+
+/// Refuses a text that is no key policy, and says where it is not.
+pub(super) fn check_document(text: &str) -> Result<(), Error> {
+    match Document::parse(Kind::Key, text) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(match error.reason {
+            Reason::TooLarge(_) => messages::policy_too_large(MAX_KEY_POLICY_BYTES),
+            _ => messages::malformed_policy(error),
+        }),
+    }
+}
+
+/// What the state needs to know to see whether the caller could put a policy again; nothing where
+/// the caller bypasses the check.
+pub(super) fn lockout_check(
+    call: &Call<'_>,
+    bypass: bool,
+) -> Result<Option<proto::LockoutCheck>, Error> {
+    let check = || Ok(proto::LockoutCheck { context: call.conditions(0)? });
+    (!bypass).then(check).transpose()
+}
