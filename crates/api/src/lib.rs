@@ -8,7 +8,9 @@
 
 mod error;
 pub mod messages;
+pub mod query;
 pub mod shape;
+pub mod sigv4;
 pub mod value;
 mod violations;
 mod wire;

@@ -4,11 +4,11 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
+use keystead_api::query::{self, STS_NAMESPACE};
 use tonic::body::Body;
 
 use super::{Front, WireRequest, full, scoped_region, stamp};
 use crate::authenticate::{self, Denied};
-use crate::query::{self, STS_NAMESPACE};
 
 const DEADLINE: Duration = Duration::from_secs(10);
 const ACTION: &str = "GetCallerIdentity";
