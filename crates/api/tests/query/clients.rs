@@ -1,18 +1,15 @@
 //! Forms as botocore sends them, and replies for `tests/conformance/test_iam_wire.py` to read with
 //! botocore: kept in `data`, `KEYSTEAD_BLESS=1` accepts a change of the replies.
 
-#![allow(clippy::unwrap_used, reason = "a panic fails the test")]
-
-mod iam;
-
 use std::path::Path;
 use std::{env, fs};
 
-use iam::Visitor;
 use keystead_api::query::{self, IAM_NAMESPACE};
 use keystead_api::shape::{Kind, MemberShape, ValueShape};
 use keystead_api::{Message, Wire, decode};
 use serde_json::{Map, Value, json};
+
+use crate::operations::{self, Visitor};
 
 #[test]
 fn forms_of_botocore_are_read_as_meant() {
@@ -29,8 +26,8 @@ fn forms_of_botocore_are_read_as_meant() {
         }
     }
 
-    let mut forms = Forms(serde_json::from_str(include_str!("data/iam-forms.json")).unwrap());
-    iam::each_operation(&mut forms);
+    let mut forms = Forms(serde_json::from_str(include_str!("../data/iam-forms.json")).unwrap());
+    operations::each_operation(&mut forms);
     assert!(forms.0.is_empty());
 }
 
@@ -40,10 +37,12 @@ fn replies_are_as_kept() {
 
     impl Visitor for Replies {
         fn operation<I: Message, O: Message>(&mut self, name: &'static str) {
-            let full = iam::object(O::shape(), &mut |member| sample(member.name, &member.value));
+            let full =
+                operations::object(O::shape(), &mut |member| sample(member.name, &member.value));
             let empty = Value::Object(Map::new());
             let pair = |meant: Value| {
-                let xml = query::encode(name, IAM_NAMESPACE, "id-1", &iam::message::<O>(&meant));
+                let xml =
+                    query::encode(name, IAM_NAMESPACE, "id-1", &operations::message::<O>(&meant));
                 json!({ "meant": meant, "xml": xml })
             };
             self.0.insert(name.to_owned(), json!([pair(full), pair(empty)]));
@@ -51,7 +50,7 @@ fn replies_are_as_kept() {
     }
 
     let mut replies = Replies(Map::new());
-    iam::each_operation(&mut replies);
+    operations::each_operation(&mut replies);
     let now = serde_json::to_string_pretty(&replies.0).unwrap() + "\n";
     let path = Path::new("tests/data/iam-replies.json");
     if env::var_os("KEYSTEAD_BLESS").is_some() {
@@ -70,7 +69,7 @@ fn sample(name: &str, shape: &'static ValueShape) -> Value {
         Kind::Map => json!({ "a": "b" }),
         Kind::Enum(of) => of().texts.last().copied().into(),
         Kind::Structure(of) => {
-            iam::object(of(), &mut |MemberShape { name, value, .. }| sample(name, value))
+            operations::object(of(), &mut |MemberShape { name, value, .. }| sample(name, value))
         }
         Kind::List(item) => (0..3).map(|index| sample(&format!("{name}{index}"), item)).collect(),
     }

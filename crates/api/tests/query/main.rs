@@ -2,6 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a panic fails the test")]
 
+mod clients;
+mod forms;
+mod operations;
+
 use keystead_api::query::{
     self, Fault, FaultCode, IAM_NAMESPACE, Params, encode, encode_document, parse,
 };
