@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use http::{Response, StatusCode};
+use http::{HeaderMap, Response, StatusCode};
 use keystead_api::query::{self, Fault, FaultCode, IAM_NAMESPACE, Params, STS_NAMESPACE, messages};
 use keystead_api::sigv4::scoped_service;
-use keystead_api::{Error, iam_operations};
+use keystead_api::{Error, OperationShape, iam_operations};
 use keystead_state::View;
 use tonic::body::Body;
 
@@ -34,6 +34,9 @@ struct Call<'a> {
     caller: Caller,
 }
 
+/// An action by the name that AWS gives it, and how to carry it out if that is built.
+type Action = (&'static str, Option<Handler>);
+
 /// A service that speaks this protocol.
 struct Service {
     /// The name in credential scopes.
@@ -41,42 +44,44 @@ struct Service {
     /// The name in the audit trail.
     source: &'static str,
     namespace: &'static str,
-    /// Every action that AWS has, with its handler if it is built.
-    find: fn(&str) -> Option<(&'static str, Option<Handler>)>,
+    /// The actions that are built.
+    built: &'static [(&'static str, Handler)],
+    /// Those that there are messages for.
+    known: fn() -> &'static [OperationShape],
 }
 
-const STS: Service = Service {
+static STS: Service = Service {
     scope: "sts",
     source: "sts.amazonaws.com",
     namespace: STS_NAMESPACE,
-    find: |action| built(&[("GetCallerIdentity", get_caller_identity)], action),
+    built: &[("GetCallerIdentity", get_caller_identity)],
+    known: || &[],
 };
-const IAM: Service = Service {
+static IAM: Service = Service {
     scope: "iam",
     source: "iam.amazonaws.com",
     namespace: IAM_NAMESPACE,
-    find: |action| {
-        let known = || iam_operations().iter().find(|operation| operation.name == action);
-        built(&[], action).or_else(|| known().map(|operation| (operation.name, None)))
-    },
+    built: &[],
+    known: iam_operations,
 };
-
-fn built(
-    table: &[(&'static str, Handler)],
-    action: &str,
-) -> Option<(&'static str, Option<Handler>)> {
-    table.iter().find(|(name, _)| *name == action).map(|&(name, handler)| (name, Some(handler)))
-}
 
 impl Service {
     /// The service that a request is signed for; where that tells nothing, the one with the action.
-    fn of(request: &WireRequest, action: &str) -> Self {
-        match scoped_service(&request.headers) {
-            Some("sts") => STS,
-            Some("iam") => IAM,
-            _ if (IAM.find)(action).is_some() => IAM,
-            _ => STS,
+    fn of(headers: &HeaderMap, action: &str) -> &'static Self {
+        match scoped_service(headers) {
+            Some("sts") => &STS,
+            Some("iam") => &IAM,
+            _ if IAM.find(action).is_some() => &IAM,
+            _ => &STS,
         }
+    }
+
+    fn find(&self, action: &str) -> Option<Action> {
+        let built = self.built.iter().find(|(name, _)| *name == action);
+        let known = || (self.known)().iter().find(|operation| operation.name == action);
+        built
+            .map(|(name, handler)| (*name, Some(*handler)))
+            .or_else(|| known().map(|operation| (operation.name, None)))
     }
 }
 
@@ -88,8 +93,8 @@ pub(super) async fn serve(front: &Front, mut request: WireRequest) -> Response<B
             .map_err(|error| Fault::new(FaultCode::MalformedInput, error.to_string())),
     };
     let action = form.as_ref().ok().and_then(|form| form.get("Action")).unwrap_or_default();
-    let service = Service::of(&request, action);
-    let (status, body) = match answer(front, &request, &service, form, &id).await {
+    let service = Service::of(&request.headers, action);
+    let (status, body) = match answer(front, &request, service, form, &id).await {
         Ok(body) => (StatusCode::OK, body),
         Err(fault) => {
             let status = StatusCode::from_u16(fault.http_status());
@@ -115,7 +120,7 @@ async fn answer(
     let region = region.ok_or_else(messages::internal)?;
     let found = form.and_then(|form| {
         let action = form.get("Action").unwrap_or_default();
-        let found = (service.find)(action).ok_or_else(|| messages::invalid_action(action));
+        let found = service.find(action).ok_or_else(|| messages::invalid_action(action));
         found.map(|(name, handler)| (form, name, handler))
     });
     let name = found.as_ref().map_or("Unknown", |(_, name, _)| *name);
@@ -156,6 +161,43 @@ impl From<Denied> for Fault {
         match denied {
             Denied::Rejected(rejection) => Error::from(rejection).into(),
             Denied::Failed(error) => error.into(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn signed_for(service: &str) -> HeaderMap {
+        let scope = format!("AKIDEXAMPLE/20150830/us-east-1/{service}/aws4_request");
+        let header = format!("AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=");
+        HeaderMap::from_iter([(http::header::AUTHORIZATION, header.parse().unwrap())])
+    }
+
+    #[test]
+    fn the_scope_goes_before_the_action() {
+        for (headers, action, scope) in [
+            (signed_for("iam"), "ListUsers", "iam"),
+            (signed_for("iam"), "GetCallerIdentity", "iam"),
+            (signed_for("sts"), "ListUsers", "sts"),
+            (signed_for("sts"), "", "sts"),
+            (signed_for("kms"), "ListUsers", "iam"),
+            (HeaderMap::new(), "ListUsers", "iam"),
+            (HeaderMap::new(), "GetCallerIdentity", "sts"),
+            (HeaderMap::new(), "", "sts"),
+        ] {
+            assert_eq!(Service::of(&headers, action).scope, scope, "{action}");
+        }
+    }
+
+    #[test]
+    fn actions_are_of_one_service_and_spelt_as_aws_does() {
+        assert!(STS.find("GetCallerIdentity").is_some_and(|(_, handler)| handler.is_some()));
+        assert!(IAM.find("GetCallerIdentity").is_none());
+        assert!(IAM.find("ListUsers").is_some());
+        for action in ["ListUsers", "getCallerIdentity", ""] {
+            assert!(STS.find(action).is_none(), "{action}");
         }
     }
 }
