@@ -1,19 +1,30 @@
-//! The messages of the KMS API, with both of their wire forms, their validation and the error
-//! model.
+//! The messages of the KMS and IAM APIs with their wire forms, their validation and the error
+//! models; the parsers of signatures and forms.
 //!
-//! `proto/keystead/kms/v1` is the one definition. prost makes the structs of it; the build script
-//! makes a table of every message's members ([`MessageShape`]). The AWS JSON form, the validation
-//! that reports every violation, and the `Debug` form that hides secrets follow from that table,
-//! so that no operation has a conversion of its own.
+//! `proto/keystead/kms/v1` and `proto/keystead/iam/v1` are the one definition. prost makes the
+//! structs of it; the build script makes a table of every message's members ([`MessageShape`]). The
+//! AWS JSON form, the forms and XML of the query protocol, the validation that reports every
+//! violation, and the `Debug` form that hides secrets follow from that table, so that no operation
+//! has a conversion of its own.
 
 mod error;
 pub mod messages;
+pub mod query;
 pub mod shape;
+pub mod sigv4;
 pub mod value;
 mod violations;
 mod wire;
 
-/// The generated messages and enumerations.
+/// The generated messages and enumerations of AWS IAM, which travel in the query protocol only.
+#[allow(missing_docs, clippy::all, reason = "generated; its comments are those of the protos")]
+#[allow(unused_qualifications, reason = "generated code names everything in full")]
+pub mod iam {
+    include!(concat!(env!("OUT_DIR"), "/keystead.iam.v1.rs"));
+    include!(concat!(env!("OUT_DIR"), "/iam.rs"));
+}
+
+/// The generated messages and enumerations of AWS KMS.
 #[allow(missing_docs, clippy::all, reason = "generated; its comments are those of the protos")]
 #[allow(unused_qualifications, reason = "generated code names everything in full")]
 pub mod kms {
@@ -29,10 +40,10 @@ pub use shape::{MemberShape, MessageShape, OperationShape};
 pub use violations::Violations;
 pub use wire::{Wire, decode, encode};
 
-/// The protos of the API and all that they import, encoded, for gRPC reflection.
-pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
+/// The protos of KMS and all that they import, encoded, for gRPC reflection.
+pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/kms.bin"));
 
-/// A message of the API.
+/// A message of an API.
 pub trait Message:
     prost::Message + Default + serde::Serialize + value::Members + Debug + Send + Sync + 'static
 {
@@ -43,4 +54,9 @@ pub trait Message:
 /// Every operation of AWS KMS, with its messages, sorted by name.
 pub fn operations() -> &'static [OperationShape] {
     kms::OPERATIONS
+}
+
+/// The operations of AWS IAM that there are messages for, sorted by name.
+pub fn iam_operations() -> &'static [OperationShape] {
+    iam::OPERATIONS
 }

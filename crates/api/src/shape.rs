@@ -141,7 +141,7 @@ impl Pattern {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::operations;
+    use crate::{iam_operations, operations};
 
     /// Calls back for every value shape that the operations reach.
     fn each_value(message: &'static MessageShape, found: &mut dyn FnMut(&'static ValueShape)) {
@@ -161,7 +161,7 @@ mod tests {
     #[test]
     fn every_pattern_compiles() {
         let mut seen = 0;
-        for operation in operations() {
+        for operation in operations().iter().chain(iam_operations()) {
             for message in [(operation.input)(), (operation.output)()] {
                 each_value(message, &mut |value| {
                     if let Some(pattern) = value.pattern {
@@ -171,7 +171,7 @@ mod tests {
                 });
             }
         }
-        assert!(seen > 50, "only {seen} patterns");
+        assert!(seen > 150, "only {seen} patterns");
     }
 
     #[test]

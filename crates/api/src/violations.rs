@@ -46,14 +46,21 @@ impl Violations {
     /// # Errors
     /// `ValidationException` with everything that was found.
     pub fn finish(self) -> Result<(), Error> {
+        match self.into_text() {
+            Some(text) => Err(Error::new(ErrorCode::ValidationException, text)),
+            None => Ok(()),
+        }
+    }
+
+    /// The text about everything that was found, if anything was.
+    pub(crate) fn into_text(self) -> Option<String> {
         let (count, plural) = match self.count {
-            0 => return Ok(()),
+            0 => return None,
             1 => (1, ""),
             count => (count, "s"),
         };
         let texts = self.texts.join("; ");
-        let message = format!("{count} validation error{plural} detected: {texts}");
-        Err(Error::new(ErrorCode::ValidationException, message))
+        Some(format!("{count} validation error{plural} detected: {texts}"))
     }
 
     pub(crate) fn enter(&mut self, member: &'static str) {
@@ -119,7 +126,12 @@ impl Violations {
 
     /// Why decoding failed, and where.
     pub(crate) fn into_fault(self) -> String {
-        let fault = self.fault.unwrap_or("Unexpected type of value");
+        self.into_fault_or(None)
+    }
+
+    /// The same, where the decoder knows more than these violations.
+    pub(crate) fn into_fault_or(self, other: Option<&'static str>) -> String {
+        let fault = self.fault.or(other).unwrap_or("Unexpected type of value");
         if self.path.is_empty() {
             return "The request body must be one JSON object.".to_owned();
         }

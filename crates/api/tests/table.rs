@@ -1,45 +1,82 @@
-//! The generated tables are AWS's service model, member by member.
+//! The generated tables are AWS's service models, member by member.
 
 #![allow(clippy::unwrap_used, reason = "a panic fails the test")]
 
 use std::collections::BTreeSet;
 
+use keystead_api::query::FaultCode;
 use keystead_api::shape::{Kind, MessageShape, ValueShape};
-use keystead_api::{ErrorCode, operations};
+use keystead_api::{ErrorCode, OperationShape, iam_operations, operations};
 use serde_json::{Map, Value};
 
-/// The model: every operation with its input, output and errors.
+/// The model of KMS: every operation with its input, output and errors.
 fn model() -> Map<String, Value> {
     serde_json::from_str(include_str!("data/operations.json")).unwrap()
 }
 
+/// The model of IAM, as far as it is served.
+fn iam_model() -> Map<String, Value> {
+    serde_json::from_str(include_str!("data/iam-operations.json")).unwrap()
+}
+
 #[test]
-fn the_operations_are_those_of_the_model() {
-    let names: Vec<_> = operations().iter().map(|operation| operation.name).collect();
-    assert_eq!(names, model().keys().map(String::as_str).collect::<Vec<_>>());
-    assert_eq!(names.len(), 56);
-    for operation in operations() {
-        assert_eq!((operation.input)().name, format!("{}Request", operation.name));
-        assert_eq!((operation.output)().name, format!("{}Response", operation.name));
+fn the_operations_are_those_of_the_models() {
+    for (operations, model, count) in
+        [(operations(), model(), 56), (iam_operations(), iam_model(), 50)]
+    {
+        let names: Vec<_> = operations.iter().map(|operation| operation.name).collect();
+        assert_eq!(names, model.keys().map(String::as_str).collect::<Vec<_>>());
+        assert_eq!(names.len(), count);
+        for operation in operations {
+            assert_eq!((operation.input)().name, format!("{}Request", operation.name));
+            assert_eq!((operation.output)().name, format!("{}Response", operation.name));
+        }
     }
 }
 
 #[test]
-fn the_members_are_those_of_the_model() {
-    let model = model();
+fn the_members_are_those_of_the_models() {
     let mut differences = Vec::new();
-    for operation in operations() {
-        let entry = &model[operation.name];
-        let input = (operation.input)();
-        compare(input, &entry["members"], &entry["required"], &mut differences);
-        let output = (operation.output)();
-        compare(output, &entry["output_members"], &Value::Null, &mut differences);
+    for (operations, model) in [(operations(), model()), (iam_operations(), iam_model())] {
+        for operation in operations {
+            let entry = &model[operation.name];
+            let input = (operation.input)();
+            compare(input, &entry["members"], &entry["required"], &mut differences);
+            let (output, required) = ((operation.output)(), &entry["output_required"]);
+            compare(output, &entry["output_members"], required, &mut differences);
+        }
     }
     assert!(differences.is_empty(), "{}", differences.join("\n"));
 }
 
 #[test]
-fn paginated_lists_are_written_even_if_empty() {
+fn iam_wraps_what_has_members_and_writes_its_lists() {
+    let model = iam_model();
+    for OperationShape { name, output, .. } in iam_operations() {
+        let members = output().members;
+        let result = Value::from(format!("{name}Result"));
+        let wrapped = if members.is_empty() { Value::Null } else { result };
+        assert_eq!(model[*name]["result"], wrapped, "{name}");
+        for member in members {
+            let list = matches!(member.value.kind, Kind::List(_));
+            assert_eq!(member.emit_empty, list, "{name}.{}", member.name);
+        }
+    }
+}
+
+#[test]
+fn the_errors_of_iam_have_their_statuses() {
+    for (name, operation) in &iam_model() {
+        for (error, status) in operation["errors"].as_object().unwrap() {
+            let code = FaultCode::ALL.iter().find(|code| code.as_str() == error);
+            let ours = code.map(|code| i64::from(code.http_status()));
+            assert_eq!(ours, status.as_i64(), "{name}: {error}");
+        }
+    }
+}
+
+#[test]
+fn paginated_lists_of_kms_are_written_even_if_empty() {
     for operation in operations() {
         let output = (operation.output)();
         let paginated = output.members.iter().any(|member| member.name == "Truncated");
@@ -52,7 +89,7 @@ fn paginated_lists_are_written_even_if_empty() {
 }
 
 #[test]
-fn every_error_of_the_model_has_a_code() {
+fn every_error_of_kms_has_a_code() {
     let codes: BTreeSet<_> = ErrorCode::ALL.iter().map(|code| code.as_str()).collect();
     assert_eq!(codes.len(), ErrorCode::ALL.len());
     for (name, operation) in &model() {
@@ -101,7 +138,7 @@ fn compare_value(place: &str, value: &ValueShape, entry: &Value, found: &mut Vec
     same("sensitive", value.sensitive.into(), &Value::Bool(entry["sensitive"] == true));
     match value.kind {
         Kind::Enum(shape) => {
-            same("name", shape().name.into(), &entry["shape"]);
+            same("name", shape().name.into(), &upper_camel(&entry["shape"]));
             same("enum", shape().texts.into(), &entry["enum"]);
         }
         Kind::Structure(shape) => {
@@ -116,6 +153,12 @@ fn compare_value(place: &str, value: &ValueShape, entry: &Value, found: &mut Vec
         }
         _ => same("enum", Value::Null, &entry["enum"]),
     }
+}
+
+/// IAM's model has names such as `statusType`.
+fn upper_camel(name: &Value) -> Value {
+    let name = name.as_str().unwrap();
+    Value::from(name[..1].to_uppercase() + &name[1..])
 }
 
 /// The model's name of a type.

@@ -21,7 +21,6 @@ mod operations;
 mod operations_port;
 mod pipeline;
 mod propose;
-pub mod query;
 mod readiness;
 mod region;
 mod resolve;

@@ -11,6 +11,7 @@ use serde::{Deserializer, Serializer};
 
 use super::Value;
 use crate::Violations;
+use crate::query::Xml;
 use crate::shape::ValueShape;
 
 impl Value for Bytes {
@@ -24,6 +25,10 @@ impl Value for Bytes {
 
     fn write<S: Serializer>(&self, _: &ValueShape, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(&Base64Display::new(self, &STANDARD))
+    }
+
+    fn write_xml(&self, _: &ValueShape, xml: &mut Xml) {
+        xml.push_escaped(&STANDARD.encode(self));
     }
 
     fn check(&self, shape: &ValueShape, violations: &mut Violations) {

@@ -10,6 +10,7 @@ use serde::{Deserializer, Serialize, Serializer};
 
 use super::{Shown, Value};
 use crate::Violations;
+use crate::query::Xml;
 use crate::shape::{Kind, ValueShape};
 
 impl<V: Value> Value for Vec<V> {
@@ -29,6 +30,12 @@ impl<V: Value> Value for Vec<V> {
             out.serialize_element(&Written(value, shape))?;
         }
         out.end()
+    }
+
+    fn write_xml(&self, shape: &ValueShape, xml: &mut Xml) {
+        for value in self {
+            xml.element("member", |xml| value.write_xml(item(shape), xml));
+        }
     }
 
     fn check(&self, shape: &ValueShape, violations: &mut Violations) {
@@ -65,6 +72,15 @@ impl Value for BTreeMap<String, String> {
 
     fn write<S: Serializer>(&self, _: &ValueShape, serializer: S) -> Result<S::Ok, S::Error> {
         self.serialize(serializer)
+    }
+
+    fn write_xml(&self, _: &ValueShape, xml: &mut Xml) {
+        for (key, value) in self {
+            xml.element("entry", |xml| {
+                xml.text("key", key);
+                xml.text("value", value);
+            });
+        }
     }
 
     fn check(&self, shape: &ValueShape, violations: &mut Violations) {

@@ -1,4 +1,4 @@
-//! How each type of value is read from JSON, written to it, checked and shown. One file per type;
+//! How each type of value is read from JSON, written to it and to XML, checked and shown. One file per type;
 //! the generated messages only hand over their members, each with its shape.
 
 use std::collections::BTreeMap;
@@ -7,6 +7,7 @@ use std::fmt;
 use serde::{Deserializer, Serializer};
 
 use crate::Violations;
+use crate::query::Xml;
 use crate::shape::{MemberShape, MessageShape, ValueShape};
 
 mod blob;
@@ -15,7 +16,9 @@ mod scalar;
 mod structure;
 mod timestamp;
 
-pub(crate) use structure::{debug_object, normalise, read_object, validate, write_object};
+pub(crate) use structure::{
+    debug_object, normalise, read_object, validate, write_elements, write_object,
+};
 
 /// A message as the sum of its members. Implemented by the generated messages only.
 pub trait Members: Sized + Default {
@@ -90,6 +93,9 @@ pub trait Value: Sized {
     /// # Errors
     /// The serializer's.
     fn write<S: Serializer>(&self, shape: &ValueShape, serializer: S) -> Result<S::Ok, S::Error>;
+
+    /// Writes it as what is between the tags of an XML element.
+    fn write_xml(&self, shape: &ValueShape, xml: &mut Xml);
 
     /// Notes which of the shape's constraints it violates.
     fn check(&self, shape: &ValueShape, violations: &mut Violations);

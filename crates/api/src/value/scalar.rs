@@ -7,6 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::Value;
 use crate::Violations;
+use crate::query::Xml;
 use crate::shape::{EnumShape, Kind, ValueShape};
 
 /// Stands for a text that no member of an enumeration has; never leaves the decoder, as the text
@@ -24,6 +25,10 @@ impl Value for String {
 
     fn write<S: Serializer>(&self, _: &ValueShape, serializer: S) -> Result<S::Ok, S::Error> {
         self.serialize(serializer)
+    }
+
+    fn write_xml(&self, _: &ValueShape, xml: &mut Xml) {
+        xml.push_escaped(self);
     }
 
     fn check(&self, shape: &ValueShape, violations: &mut Violations) {
@@ -51,6 +56,10 @@ impl Value for bool {
         self.serialize(serializer)
     }
 
+    fn write_xml(&self, _: &ValueShape, xml: &mut Xml) {
+        xml.push_escaped(if *self { "true" } else { "false" });
+    }
+
     fn check(&self, _: &ValueShape, _: &mut Violations) {}
 
     fn show(&self, _: &ValueShape, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -74,6 +83,13 @@ impl Value for i32 {
         match shape.kind {
             Kind::Enum(of) => of().text(*self).unwrap_or_default().serialize(serializer),
             _ => self.serialize(serializer),
+        }
+    }
+
+    fn write_xml(&self, shape: &ValueShape, xml: &mut Xml) {
+        match shape.kind {
+            Kind::Enum(of) => xml.push_escaped(of().text(*self).unwrap_or_default()),
+            _ => xml.push_escaped(&self.to_string()),
         }
     }
 

@@ -11,6 +11,7 @@ use serde::{Deserializer, Serializer};
 use super::collection::Written;
 use super::{Assign, Field, Members, Shown, Value, Visit};
 use crate::Violations;
+use crate::query::Xml;
 use crate::shape::{MemberShape, ValueShape};
 
 /// Reads a message from a JSON object.
@@ -29,6 +30,11 @@ pub(crate) fn write_object<M: Members, S: Serializer>(
     let mut writer = Writer(serializer.serialize_map(None)?);
     message.visit(&mut writer)?;
     writer.0.end()
+}
+
+/// Writes a message as the elements of its members.
+pub(crate) fn write_elements<M: Members>(message: &M, xml: &mut Xml) {
+    let Ok(()) = message.visit(&mut ElementWriter(xml));
 }
 
 /// Notes every violation in a message.
@@ -63,6 +69,10 @@ impl<M: Members> Value for M {
         write_object(self, serializer)
     }
 
+    fn write_xml(&self, _: &ValueShape, xml: &mut Xml) {
+        write_elements(self, xml);
+    }
+
     fn check(&self, _: &ValueShape, violations: &mut Violations) {
         validate(self, violations);
     }
@@ -88,6 +98,24 @@ impl<S: SerializeMap> Visit for Writer<S> {
             Some(value) => self.0.serialize_entry(shape.name, &Written(value, &shape.value)),
             None => Ok(()),
         }
+    }
+}
+
+struct ElementWriter<'a>(&'a mut Xml);
+
+impl Visit for ElementWriter<'_> {
+    type Error = Infallible;
+
+    fn member<F: Field>(
+        &mut self,
+        shape: &'static MemberShape,
+        field: &F,
+    ) -> Result<(), Infallible> {
+        let empty = if shape.emit_empty { field.empty() } else { None };
+        if let Some(value) = field.get().or(empty) {
+            self.0.element(shape.name, |xml| value.write_xml(&shape.value, xml));
+        }
+        Ok(())
     }
 }
 

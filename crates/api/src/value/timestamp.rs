@@ -1,13 +1,16 @@
-//! Points in time: seconds of the Unix epoch in JSON, to the millisecond.
+//! Points in time: seconds of the Unix epoch in JSON, to the millisecond; ISO 8601 in XML, to the
+//! second.
 
 use std::fmt;
 
 use prost_types::Timestamp;
 use serde::de::{self, Visitor};
 use serde::{Deserializer, Serializer};
+use time::OffsetDateTime;
 
 use super::Value;
 use crate::Violations;
+use crate::query::Xml;
 use crate::shape::ValueShape;
 
 /// 0001-01-01T00:00:00Z, before which there is no `google.protobuf.Timestamp`.
@@ -35,6 +38,10 @@ impl Value for Timestamp {
         }
     }
 
+    fn write_xml(&self, _: &ValueShape, xml: &mut Xml) {
+        xml.push_escaped(&iso8601(self.seconds));
+    }
+
     fn check(&self, _: &ValueShape, violations: &mut Violations) {
         let valid_nanos = (0..1_000_000_000).contains(&self.nanos);
         if !valid_nanos || !(FIRST..=LAST).contains(&self.seconds) {
@@ -45,6 +52,14 @@ impl Value for Timestamp {
     fn show(&self, _: &ValueShape, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{:09}", self.seconds, self.nanos)
     }
+}
+
+/// `2026-11-24T13:00:00Z`; what has no such date stops at the first or last one that has.
+fn iso8601(seconds: i64) -> String {
+    let utc = OffsetDateTime::from_unix_timestamp(seconds.clamp(FIRST, LAST))
+        .expect("invariant: every second of these years has a date");
+    let (date, (hour, minute, second)) = (utc.date(), utc.to_hms());
+    format!("{date}T{hour:02}:{minute:02}:{second:02}Z")
 }
 
 /// Reads a number of seconds, whole or with a fraction.
@@ -83,5 +98,17 @@ impl Visitor<'_> for EpochSeconds<'_> {
         #[allow(clippy::cast_possible_truncation, reason = "rounded before, saturating")]
         let millis = (seconds * 1000.0).round() as i128;
         self.at_millis(millis)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn xml_has_iso_8601() {
+        assert_eq!(iso8601(1_795_525_200), "2026-11-24T13:00:00Z");
+        assert_eq!(iso8601(i64::MIN), "0001-01-01T00:00:00Z");
+        assert_eq!(iso8601(i64::MAX), "9999-12-31T23:59:59Z");
     }
 }

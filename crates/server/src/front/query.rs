@@ -1,34 +1,104 @@
-//! The query protocol: form bodies, XML replies. STS GetCallerIdentity is what it serves.
+//! The query protocol: form bodies, XML replies. The credential scope names the service, the
+//! parameter `Action` what it is to do.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::{Response, StatusCode};
+use futures::future::BoxFuture;
+use http::{HeaderMap, Response, StatusCode};
+use keystead_api::query::{self, Fault, FaultCode, IAM_NAMESPACE, Params, STS_NAMESPACE, messages};
+use keystead_api::sigv4::scoped_service;
+use keystead_api::{Error, OperationShape, iam_operations};
+use keystead_state::View;
 use tonic::body::Body;
 
 use super::{Front, WireRequest, full, scoped_region, stamp};
-use crate::authenticate::{self, Denied};
-use crate::query::{self, STS_NAMESPACE};
+use crate::audit::Record;
+use crate::authenticate::{self, Caller, Denied};
+use crate::region::RegionServer;
 
 const DEADLINE: Duration = Duration::from_secs(10);
-const ACTION: &str = "GetCallerIdentity";
 
-/// An error of this protocol: a code, a status and a text.
-struct Fault {
-    code: String,
-    status: u16,
-    text: String,
+/// Carries out one action, from the parameters to the body of the reply.
+type Handler = for<'a> fn(&'a Call<'a>, &'a mut Record) -> BoxFuture<'a, Result<String, Fault>>;
+
+/// An authenticated request for an action.
+#[allow(dead_code, reason = "IAM's actions read what STS's does not")]
+struct Call<'a> {
+    region: &'a Arc<RegionServer>,
+    request: &'a WireRequest,
+    id: &'a str,
+    form: &'a Params,
+    view: Arc<View>,
+    caller: Caller,
 }
 
-pub(super) async fn serve(front: &Front, request: WireRequest) -> Response<Body> {
+/// An action by the name that AWS gives it, and how to carry it out if that is built.
+type Action = (&'static str, Option<Handler>);
+
+/// A service that speaks this protocol.
+struct Service {
+    /// The name in credential scopes.
+    scope: &'static str,
+    /// The name in the audit trail.
+    source: &'static str,
+    namespace: &'static str,
+    /// The actions that are built.
+    built: &'static [(&'static str, Handler)],
+    /// Those that there are messages for.
+    known: fn() -> &'static [OperationShape],
+}
+
+static STS: Service = Service {
+    scope: "sts",
+    source: "sts.amazonaws.com",
+    namespace: STS_NAMESPACE,
+    built: &[("GetCallerIdentity", get_caller_identity)],
+    known: || &[],
+};
+static IAM: Service = Service {
+    scope: "iam",
+    source: "iam.amazonaws.com",
+    namespace: IAM_NAMESPACE,
+    built: &[],
+    known: iam_operations,
+};
+
+impl Service {
+    /// The service that a request is signed for; where that tells nothing, the one with the action.
+    fn of(headers: &HeaderMap, action: &str) -> &'static Self {
+        match scoped_service(headers) {
+            Some("sts") => &STS,
+            Some("iam") => &IAM,
+            _ if IAM.find(action).is_some() => &IAM,
+            _ => &STS,
+        }
+    }
+
+    fn find(&self, action: &str) -> Option<Action> {
+        let built = self.built.iter().find(|(name, _)| *name == action);
+        let known = || (self.known)().iter().find(|operation| operation.name == action);
+        built
+            .map(|(name, handler)| (*name, Some(*handler)))
+            .or_else(|| known().map(|operation| (operation.name, None)))
+    }
+}
+
+pub(super) async fn serve(front: &Front, mut request: WireRequest) -> Response<Body> {
     let id = request.request_id.to_string();
-    let answer = answer(front, &request, &id).await;
-    let (status, body) = match answer {
+    let form = match request.broken.take() {
+        Some(broken) => Err(broken.into()),
+        None => query::parse(&request.body)
+            .map_err(|error| Fault::new(FaultCode::MalformedInput, error.to_string())),
+    };
+    let action = form.as_ref().ok().and_then(|form| form.get("Action")).unwrap_or_default();
+    let service = Service::of(&request.headers, action);
+    let (status, body) = match answer(front, &request, service, form, &id).await {
         Ok(body) => (StatusCode::OK, body),
         Err(fault) => {
-            let sender = fault.status < 500;
-            let body = query::error(STS_NAMESPACE, &fault.code, &fault.text, &id, sender);
-            let status = StatusCode::from_u16(fault.status);
+            let status = StatusCode::from_u16(fault.http_status());
+            let body = fault.to_xml(service.namespace, &id);
             (status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), body)
         }
     };
@@ -37,60 +107,97 @@ pub(super) async fn serve(front: &Front, request: WireRequest) -> Response<Body>
     response
 }
 
-async fn answer(front: &Front, request: &WireRequest, id: &str) -> Result<String, Fault> {
+/// Answers, and puts into the audit trail what was answered.
+async fn answer(
+    front: &Front,
+    request: &WireRequest,
+    service: &Service,
+    form: Result<Params, Fault>,
+    id: &str,
+) -> Result<String, Fault> {
     // Global services are signed for us-east-1, which need not be served.
     let region = scoped_region(front, request).or_else(|| front.default_region());
-    let region = region.ok_or_else(|| fault("InternalFailure", 500, "No Region is served."))?;
-    let mut record = request.record_of("sts.amazonaws.com", ACTION, region.name());
-    let result = async {
-        if let Some(broken) = &request.broken {
-            return Err(fault(broken.code().as_str(), broken.http_status(), broken));
-        }
-        let form =
-            query::parse(&request.body).map_err(|error| fault("MalformedInput", 400, error))?;
+    let region = region.ok_or_else(messages::internal)?;
+    let found = form.and_then(|form| {
         let action = form.get("Action").unwrap_or_default();
-        if action != ACTION {
-            let text = format!("Could not find operation {action}");
-            return Err(fault("InvalidAction", 400, text));
-        }
-        let view = region
-            .barrier(Instant::now() + DEADLINE)
-            .await
-            .map_err(|error| fault("InternalFailure", 500, error))?;
+        let found = service.find(action).ok_or_else(|| messages::invalid_action(action));
+        found.map(|(name, handler)| (form, name, handler))
+    });
+    let name = found.as_ref().map_or("Unknown", |(_, name, _)| *name);
+    let mut record = request.record_of(service.source, name, region.name());
+    let result = async {
+        let (form, name, handler) = found?;
+        let handler = handler.ok_or_else(|| messages::invalid_action(name))?;
+        let view = region.barrier(Instant::now() + DEADLINE).await?;
         record.index(view.applied());
-        let caller = authenticate::authenticate_query(request, region, &view, "sts")?;
+        let caller = authenticate::authenticate_query(request, region, &view, service.scope)?;
         record.caller(&caller.principal, caller.access_key_id.as_ref());
-        let principal = &caller.principal;
-        Ok(query::get_caller_identity_xml(
-            &principal.to_string(),
-            &principal.unique_id(),
-            &principal.account().to_string(),
-            id,
-        ))
+        let call = Call { region, request, id, form: &form, view, caller };
+        handler(&call, &mut record).await
     }
     .await;
     if let Err(fault) = &result {
-        record.fault(&fault.code, &fault.text);
+        record.fault(fault.code().as_str(), fault.message());
     }
     front.audit.append(&record).map_err(|error| {
         tracing::error!(%error, "the audit trail cannot be written; nothing is answered");
-        fault("InternalFailure", 500, "The request could not be recorded.")
+        Fault::new(FaultCode::InternalFailure, "The request could not be recorded.")
     })?;
     result
+}
+
+fn get_caller_identity<'a>(
+    call: &'a Call<'a>,
+    _: &'a mut Record,
+) -> BoxFuture<'a, Result<String, Fault>> {
+    let principal = &call.caller.principal;
+    let (arn, account) = (principal.to_string(), principal.account().to_string());
+    let body = query::get_caller_identity_xml(&arn, &principal.unique_id(), &account, call.id);
+    Box::pin(async { Ok(body) })
 }
 
 impl From<Denied> for Fault {
     fn from(denied: Denied) -> Self {
         match denied {
-            Denied::Rejected(rejection) => {
-                let codes = rejection.codes();
-                fault(codes.query, codes.query_status, rejection)
-            }
-            Denied::Failed(error) => fault("InternalFailure", 500, error),
+            Denied::Rejected(rejection) => Error::from(rejection).into(),
+            Denied::Failed(error) => error.into(),
         }
     }
 }
 
-fn fault(code: &str, status: u16, text: impl ToString) -> Fault {
-    Fault { code: code.to_owned(), status, text: text.to_string() }
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn signed_for(service: &str) -> HeaderMap {
+        let scope = format!("AKIDEXAMPLE/20150830/us-east-1/{service}/aws4_request");
+        let header = format!("AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=");
+        HeaderMap::from_iter([(http::header::AUTHORIZATION, header.parse().unwrap())])
+    }
+
+    #[test]
+    fn the_scope_goes_before_the_action() {
+        for (headers, action, scope) in [
+            (signed_for("iam"), "ListUsers", "iam"),
+            (signed_for("iam"), "GetCallerIdentity", "iam"),
+            (signed_for("sts"), "ListUsers", "sts"),
+            (signed_for("sts"), "", "sts"),
+            (signed_for("kms"), "ListUsers", "iam"),
+            (HeaderMap::new(), "ListUsers", "iam"),
+            (HeaderMap::new(), "GetCallerIdentity", "sts"),
+            (HeaderMap::new(), "", "sts"),
+        ] {
+            assert_eq!(Service::of(&headers, action).scope, scope, "{action}");
+        }
+    }
+
+    #[test]
+    fn actions_are_of_one_service_and_spelt_as_aws_does() {
+        assert!(STS.find("GetCallerIdentity").is_some_and(|(_, handler)| handler.is_some()));
+        assert!(IAM.find("GetCallerIdentity").is_none());
+        assert!(IAM.find("ListUsers").is_some());
+        for action in ["ListUsers", "getCallerIdentity", ""] {
+            assert!(STS.find(action).is_none(), "{action}");
+        }
+    }
 }

@@ -1,4 +1,5 @@
-//! AWS Signature Version 4, header form: parsing, checking and making signatures.
+//! AWS Signature Version 4, header form: checking and making signatures. What needs no secret is
+//! in `keystead_api::sigv4`.
 //!
 //! No I/O and no clock of its own: the time, the Regions and the services are given. The order in
 //! which a caller learns of its mistakes follows from the order of the calls:
@@ -7,67 +8,25 @@
 //! 2. [`Authorization::check`]: Region, service, scope date, clock, kind of credential;
 //! 3. the caller looks the secret up (unknown: [`Rejection::InvalidToken`]);
 //! 4. [`verify`]: unsigned headers, the body's hash, the signature.
-//!
-//! The work is bounded by the length of the request: every header is canonicalised at most once.
 
-mod authorization;
-mod canonical;
-mod date;
 mod key;
-mod rejection;
 mod sign;
 
-pub use authorization::{Authorization, parse, scoped_region};
-pub use canonical::{AbsentHeader, PathRule, canonical_request, string_to_sign};
-pub use date::AmzDate;
 pub use key::SigningKey;
-pub use rejection::{Codes, Rejection};
+pub use keystead_api::sigv4::{
+    ALGORITHM, AbsentHeader, AmzDate, Authorization, Codes, Expect, MAX_SKEW_SECONDS, PathRule,
+    Rejection, Request, TERMINATOR, canonical_request, parse, scoped_region,
+};
 pub use sign::{Credentials, SignError, sign};
 
 use http::HeaderMap;
+use keystead_api::sigv4;
 use keystead_crypto::{constant_time_eq, digest};
 use keystead_types::{UnixMillis, lower_hex};
 
-/// The algorithm's name, first word of the `Authorization` header and of the string to sign.
-pub const ALGORITHM: &str = "AWS4-HMAC-SHA256";
-/// Last part of every credential scope.
-pub const TERMINATOR: &str = "aws4_request";
-/// Greatest distance in seconds between a request's date and the verifier's clock.
-pub const MAX_SKEW_SECONDS: i64 = 5 * 60;
-
-/// A request as it came from the wire.
-#[derive(Clone, Copy)]
-pub struct Request<'a> {
-    /// Method, as sent.
-    pub method: &'a str,
-    /// Path, as sent: not decoded.
-    pub path: &'a str,
-    /// Query string without the `?`, as sent: not decoded. Empty when there is none.
-    pub query: &'a str,
-    /// All headers.
-    pub headers: &'a HeaderMap,
-    /// `:authority` of an HTTP/2 request, which stands for `host`.
-    pub authority: Option<&'a str>,
-    /// The whole body.
-    pub body: &'a [u8],
-}
-
-/// What a credential must be scoped to.
-#[derive(Debug, Clone, Copy)]
-pub struct Expect<'a> {
-    /// Regions that will do.
-    pub regions: &'a [&'a str],
-    /// Signing names of the services that will do, such as `kms`.
-    pub services: &'a [&'a str],
-    /// How the signer treated the path.
-    pub path: PathRule,
-}
-
-impl<'a> Expect<'a> {
-    /// These Regions and services, and a normalised path as all services but S3 have it.
-    pub fn new(regions: &'a [&'a str], services: &'a [&'a str]) -> Self {
-        Self { regions, services, path: PathRule::Normalized }
-    }
+/// The text to sign: algorithm, date, credential scope and the canonical request's hash.
+pub fn string_to_sign(date: &AmzDate, scope: &str, canonical_request: &[u8]) -> String {
+    sigv4::string_to_sign(date, scope, &lower_hex(&digest::sha256(canonical_request)))
 }
 
 /// Checks everything about a signed request: what [`Authorization::check`] does (again, it is

@@ -6,9 +6,10 @@ use keystead_crypto::digest::sha256;
 use keystead_types::{UnixMillis, lower_hex};
 use thiserror::Error;
 
-use super::canonical::{AbsentHeader, PathRule, canonical_request, string_to_sign};
-use super::date::AmzDate;
-use super::{ALGORITHM, Request, SigningKey, TERMINATOR};
+use super::{
+    ALGORITHM, AbsentHeader, AmzDate, PathRule, Request, SigningKey, TERMINATOR, canonical_request,
+    string_to_sign,
+};
 
 /// What a client signs with.
 #[derive(Clone, Copy)]

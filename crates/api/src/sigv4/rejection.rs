@@ -5,6 +5,8 @@ use thiserror::Error;
 use super::TERMINATOR;
 use super::authorization::{MAX_SIGNED_HEADERS, shortened};
 use super::canonical::AbsentHeader;
+use crate::query::FaultCode;
+use crate::{Error, ErrorCode};
 
 /// One variant per situation; the text is what the client is told.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -139,23 +141,17 @@ pub struct Codes {
     pub query_status: u16,
 }
 
-const MISSING: Codes = Codes {
-    json: "MissingAuthenticationTokenException",
-    query: "MissingAuthenticationToken",
-    query_status: 403,
-};
-const INCOMPLETE: Codes =
-    Codes { json: "IncompleteSignatureException", query: "IncompleteSignature", query_status: 400 };
-const INVALID: Codes =
-    Codes { json: "InvalidSignatureException", query: "SignatureDoesNotMatch", query_status: 403 };
-const UNRECOGNIZED: Codes =
-    Codes { json: "UnrecognizedClientException", query: "InvalidClientTokenId", query_status: 403 };
-
 impl Rejection {
     /// The error's code in each protocol.
     pub fn codes(&self) -> Codes {
+        let (code, fault) = (self.code(), FaultCode::from(self.code()));
+        Codes { json: code.as_str(), query: fault.as_str(), query_status: fault.http_status() }
+    }
+
+    /// The error's code, from which that of the query protocol follows.
+    pub fn code(&self) -> ErrorCode {
         match self {
-            Self::MissingAuthentication => MISSING,
+            Self::MissingAuthentication => ErrorCode::MissingAuthenticationTokenException,
             Self::Presigned
             | Self::RepeatedHeader(_)
             | Self::UnreadableHeader(_)
@@ -165,7 +161,7 @@ impl Rejection {
             | Self::Missing(_)
             | Self::MalformedCredential(_)
             | Self::MalformedSignedHeaders
-            | Self::MalformedDate(_) => INCOMPLETE,
+            | Self::MalformedDate(_) => ErrorCode::IncompleteSignatureException,
             Self::WrongTerminator
             | Self::WrongRegion
             | Self::WrongService(_)
@@ -177,9 +173,15 @@ impl Rejection {
             | Self::SignedHeaderAbsent(_)
             | Self::PayloadNotSigned
             | Self::ContentHashMismatch
-            | Self::SignatureMismatch => INVALID,
-            Self::InvalidToken => UNRECOGNIZED,
+            | Self::SignatureMismatch => ErrorCode::InvalidSignatureException,
+            Self::InvalidToken => ErrorCode::UnrecognizedClientException,
         }
+    }
+}
+
+impl From<Rejection> for Error {
+    fn from(rejection: Rejection) -> Self {
+        Self::new(rejection.code(), rejection.to_string())
     }
 }
 

@@ -1,6 +1,6 @@
 //! Replies and errors of the query protocol.
 
-/// Writes elements, one after the other. Names are ours; texts may be anything.
+/// Writes elements, one after the other, and the texts in them. Names are ours; texts may be anything.
 #[derive(Debug, Default)]
 pub struct Xml(String);
 
@@ -32,7 +32,7 @@ impl Xml {
 
     /// What XML 1.0 cannot express becomes U+FFFD; a carriage return is written as a reference,
     /// because readers turn a bare one into a line feed.
-    fn push_escaped(&mut self, text: &str) {
+    pub(crate) fn push_escaped(&mut self, text: &str) {
         for character in text.chars() {
             match character {
                 '&' => self.0.push_str("&amp;"),
@@ -50,16 +50,18 @@ impl Xml {
 }
 
 /// The reply to `action`: `<ActionResponse><ActionResult>…</ActionResult><ResponseMetadata>…`,
-/// with the result's members as `result` writes them.
-pub fn response(
+/// with the result's members as `result` writes them; without `<ActionResult>` if there is none.
+pub fn reply(
     action: &str,
     namespace: &str,
     request_id: &str,
-    result: impl FnOnce(&mut Xml),
+    result: Option<impl FnOnce(&mut Xml)>,
 ) -> String {
     let mut xml = Xml::default();
     xml.tagged(&format!("{action}Response"), Some(namespace), |xml| {
-        xml.tagged(&format!("{action}Result"), None, result);
+        if let Some(result) = result {
+            xml.tagged(&format!("{action}Result"), None, result);
+        }
         xml.element("ResponseMetadata", |xml| xml.text("RequestId", request_id));
     });
     xml.0

@@ -1,6 +1,6 @@
 //! Replies of STS.
 
-use super::xml::response;
+use super::xml::{Xml, reply};
 
 /// The namespace of STS's only API version.
 pub const STS_NAMESPACE: &str = "https://sts.amazonaws.com/doc/2011-06-15/";
@@ -12,11 +12,12 @@ pub fn get_caller_identity_xml(
     account: &str,
     request_id: &str,
 ) -> String {
-    response("GetCallerIdentity", STS_NAMESPACE, request_id, |result| {
+    let result = |result: &mut Xml| {
         result.text("Arn", arn);
         result.text("UserId", user_id);
         result.text("Account", account);
-    })
+    };
+    reply("GetCallerIdentity", STS_NAMESPACE, request_id, Some(result))
 }
 
 #[cfg(test)]

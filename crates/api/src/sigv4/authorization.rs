@@ -16,7 +16,7 @@ const MAX_TOKEN_BYTES: usize = 16 * 1024;
 const MAX_SHOWN: usize = 256;
 
 /// A parsed `Authorization` header with the request's date and session token. Nothing of it is
-/// proved before [`super::verify`] says so.
+/// proved before the signature is verified.
 #[derive(Clone)]
 pub struct Authorization<'a> {
     /// Access key id.
@@ -77,9 +77,18 @@ pub fn parse<'a>(request: &Request<'a>) -> Result<Authorization<'a>, Rejection> 
 /// The Region that the credential scope names, as far as that can be told at a glance: enough to
 /// find out who answers, which then parses and verifies.
 pub fn scoped_region(headers: &HeaderMap) -> Option<&str> {
+    scope_part(headers, 2)
+}
+
+/// The service that the credential scope names, at the same glance.
+pub fn scoped_service(headers: &HeaderMap) -> Option<&str> {
+    scope_part(headers, 3)
+}
+
+fn scope_part(headers: &HeaderMap, index: usize) -> Option<&str> {
     let header = headers.get("authorization")?.to_str().ok()?;
     let (_, credential) = header.split_once("Credential=")?;
-    credential.split('/').nth(2)
+    credential.split('/').nth(index)
 }
 
 impl Authorization<'_> {

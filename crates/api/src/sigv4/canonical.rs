@@ -6,8 +6,6 @@ use thiserror::Error;
 
 use super::date::AmzDate;
 use super::{ALGORITHM, Request};
-use keystead_crypto::digest::sha256;
-use keystead_types::lower_hex;
 
 /// A header that should be part of the signature is not in the request.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -57,9 +55,9 @@ pub fn canonical_request(
     Ok(out)
 }
 
-/// The text to sign: algorithm, date, credential scope and the canonical request's hash.
-pub fn string_to_sign(date: &AmzDate, scope: &str, canonical_request: &[u8]) -> String {
-    let hash = lower_hex(&sha256(canonical_request));
+/// The text to sign: algorithm, date, credential scope and the canonical request's SHA-256 in
+/// lower-case hexadecimal.
+pub fn string_to_sign(date: &AmzDate, scope: &str, hash: &str) -> String {
     format!("{ALGORITHM}\n{}\n{scope}\n{hash}", date.text)
 }
 

@@ -1,0 +1,185 @@
+//! The texts that IAM's actions answer with, each defined once. They are AWS's where these are
+//! known, since clients and tools compare them.
+
+use std::fmt::Display;
+
+use super::{Fault, FaultCode};
+
+/// A user that does not exist.
+pub fn user_not_found(name: impl Display) -> Fault {
+    not_found(format!("The user with name {name} cannot be found."))
+}
+
+/// A group that does not exist.
+pub fn group_not_found(name: impl Display) -> Fault {
+    not_found(format!("The group with name {name} cannot be found."))
+}
+
+/// An access key that does not exist, or is another user's.
+pub fn access_key_not_found(id: impl Display) -> Fault {
+    not_found(format!("The Access Key with id {id} cannot be found."))
+}
+
+/// A policy that is not in the user.
+pub fn user_policy_not_found(name: impl Display) -> Fault {
+    not_found(format!("The user policy with name {name} cannot be found."))
+}
+
+/// A policy that is not in the group.
+pub fn group_policy_not_found(name: impl Display) -> Fault {
+    not_found(format!("The group policy with name {name} cannot be found."))
+}
+
+/// A managed policy that does not exist, or is not attached to the entity.
+pub fn policy_not_found(arn: impl Display) -> Fault {
+    not_found(format!("Policy {arn} was not found."))
+}
+
+/// A managed policy to be attached that does not exist.
+pub fn policy_not_attachable(arn: impl Display) -> Fault {
+    not_found(format!("Policy {arn} does not exist or is not attachable."))
+}
+
+/// A version that a managed policy does not have.
+pub fn policy_version_not_found(arn: impl Display, version: impl Display) -> Fault {
+    let text = format!("Policy {arn} version {version} does not exist or is not attachable.");
+    not_found(text)
+}
+
+/// A user whose name is taken; names differ in more than case.
+pub fn user_exists(name: impl Display) -> Fault {
+    exists(format!("User with name {name} already exists."))
+}
+
+/// A group whose name is taken.
+pub fn group_exists(name: impl Display) -> Fault {
+    exists(format!("Group with name {name} already exists."))
+}
+
+/// A managed policy whose name is taken.
+pub fn policy_exists(name: impl Display) -> Fault {
+    exists(format!("A policy called {name} already exists. Duplicate names are not allowed."))
+}
+
+/// A user that has access keys.
+pub fn has_access_keys() -> Fault {
+    conflict("Cannot delete entity, must delete access keys first.")
+}
+
+/// A user or group that has policies in it.
+pub fn has_inline_policies() -> Fault {
+    conflict("Cannot delete entity, must delete policies first.")
+}
+
+/// A user or group that managed policies are attached to.
+pub fn has_attached_policies() -> Fault {
+    conflict("Cannot delete entity, must detach all policies first.")
+}
+
+/// A group that has users, or a user that is in groups.
+pub fn has_memberships() -> Fault {
+    conflict("Cannot delete entity, must remove users from group first.")
+}
+
+/// A managed policy that something has.
+pub fn policy_attached() -> Fault {
+    conflict("Cannot delete a policy attached to entities.")
+}
+
+/// A managed policy with more than the version in force.
+pub fn policy_has_versions() -> Fault {
+    conflict(
+        "This policy has more than one version. Before you delete a policy, you must delete the \
+         policy's versions. The default version is deleted with the policy.",
+    )
+}
+
+/// The version of a managed policy that is in force.
+pub fn default_version() -> Fault {
+    conflict("Cannot delete the default version of a policy.")
+}
+
+/// One more than a quota allows, such as `AccessKeysPerUser`.
+pub fn quota_exceeded(quota: &str, limit: impl Display) -> Fault {
+    limited(format!("Cannot exceed quota for {quota}: {limit}"))
+}
+
+/// One more version than a managed policy can have.
+pub fn too_many_versions(limit: impl Display) -> Fault {
+    limited(format!(
+        "A managed policy can have up to {limit} versions. Before you create a new version, you \
+         must delete an existing version."
+    ))
+}
+
+/// More policy text than an entity, such as `user bob`, can have in it.
+pub fn inline_policies_too_large(entity: impl Display, limit: impl Display) -> Fault {
+    limited(format!("Maximum policy size of {limit} bytes exceeded for {entity}"))
+}
+
+/// More tags than a user or policy can have.
+pub fn too_many_tags() -> Fault {
+    limited("The number of tags has reached the maximum limit.".to_owned())
+}
+
+/// Tags of which two have the same key; case does not count.
+pub fn duplicate_tags() -> Fault {
+    invalid("Duplicate tag keys found. Please note that Tag keys are case insensitive.")
+}
+
+/// A tag whose key is not the client's to give.
+pub fn reserved_tag() -> Fault {
+    invalid("Tag keys that start with 'aws:' are reserved.")
+}
+
+/// A text that is not the ARN of what is asked for.
+pub fn invalid_arn(arn: impl Display) -> Fault {
+    Fault::new(FaultCode::InvalidInput, format!("ARN {arn} is not valid."))
+}
+
+/// A policy document that is refused; `reason` says why.
+pub fn malformed_policy(reason: impl Display) -> Fault {
+    Fault::new(FaultCode::MalformedPolicyDocument, reason.to_string())
+}
+
+/// A marker that this service did not give, or not for this request.
+pub fn invalid_marker() -> Fault {
+    Fault::new(FaultCode::ValidationError, "Invalid Marker.")
+}
+
+/// A request about the caller, who is not a user.
+pub fn user_name_required() -> Fault {
+    let text = "Must specify userName when calling with non-User credentials";
+    Fault::new(FaultCode::ValidationError, text)
+}
+
+/// An action that the service does not have, or does not carry out.
+pub fn invalid_action(action: impl Display) -> Fault {
+    Fault::new(FaultCode::InvalidAction, format!("Could not find operation {action:.128}"))
+}
+
+/// A failure that is none of the caller's doing.
+pub fn internal() -> Fault {
+    let text = "An internal error occurred. The request may be retried.";
+    Fault::new(FaultCode::InternalFailure, text)
+}
+
+fn not_found(text: String) -> Fault {
+    Fault::new(FaultCode::NoSuchEntity, text)
+}
+
+fn exists(text: String) -> Fault {
+    Fault::new(FaultCode::EntityAlreadyExists, text)
+}
+
+fn conflict(text: &'static str) -> Fault {
+    Fault::new(FaultCode::DeleteConflict, text)
+}
+
+fn limited(text: String) -> Fault {
+    Fault::new(FaultCode::LimitExceeded, text)
+}
+
+fn invalid(text: &'static str) -> Fault {
+    Fault::new(FaultCode::InvalidInput, text)
+}

@@ -1,0 +1,119 @@
+//! IAM's messages by the names of their operations, made from JSON without validation.
+
+use keystead_api::shape::{MemberShape, MessageShape};
+use keystead_api::value::{Assign, Field, Members, Value as _};
+use keystead_api::{Violations, Wire};
+use serde_json::{Map, Value};
+
+/// What a test does with the messages of each operation.
+pub trait Visitor {
+    /// Does it.
+    fn operation<I, O>(&mut self, name: &'static str)
+    where
+        I: keystead_api::Message + PartialEq,
+        O: keystead_api::Message + PartialEq;
+}
+
+macro_rules! operations {
+    ($($name:ident $request:ident $response:ident,)+) => {
+        /// Visits every operation.
+        pub fn each_operation(visitor: &mut impl Visitor) {
+            $(visitor.operation::<keystead_api::iam::$request, keystead_api::iam::$response>(
+                stringify!($name),
+            );)+
+        }
+    };
+}
+
+operations! {
+    AddUserToGroup AddUserToGroupRequest AddUserToGroupResponse,
+    AttachGroupPolicy AttachGroupPolicyRequest AttachGroupPolicyResponse,
+    AttachUserPolicy AttachUserPolicyRequest AttachUserPolicyResponse,
+    CreateAccessKey CreateAccessKeyRequest CreateAccessKeyResponse,
+    CreateGroup CreateGroupRequest CreateGroupResponse,
+    CreatePolicy CreatePolicyRequest CreatePolicyResponse,
+    CreatePolicyVersion CreatePolicyVersionRequest CreatePolicyVersionResponse,
+    CreateUser CreateUserRequest CreateUserResponse,
+    DeleteAccessKey DeleteAccessKeyRequest DeleteAccessKeyResponse,
+    DeleteGroup DeleteGroupRequest DeleteGroupResponse,
+    DeleteGroupPolicy DeleteGroupPolicyRequest DeleteGroupPolicyResponse,
+    DeletePolicy DeletePolicyRequest DeletePolicyResponse,
+    DeletePolicyVersion DeletePolicyVersionRequest DeletePolicyVersionResponse,
+    DeleteUser DeleteUserRequest DeleteUserResponse,
+    DeleteUserPermissionsBoundary DeleteUserPermissionsBoundaryRequest DeleteUserPermissionsBoundaryResponse,
+    DeleteUserPolicy DeleteUserPolicyRequest DeleteUserPolicyResponse,
+    DetachGroupPolicy DetachGroupPolicyRequest DetachGroupPolicyResponse,
+    DetachUserPolicy DetachUserPolicyRequest DetachUserPolicyResponse,
+    GetAccessKeyLastUsed GetAccessKeyLastUsedRequest GetAccessKeyLastUsedResponse,
+    GetGroup GetGroupRequest GetGroupResponse,
+    GetGroupPolicy GetGroupPolicyRequest GetGroupPolicyResponse,
+    GetPolicy GetPolicyRequest GetPolicyResponse,
+    GetPolicyVersion GetPolicyVersionRequest GetPolicyVersionResponse,
+    GetUser GetUserRequest GetUserResponse,
+    GetUserPolicy GetUserPolicyRequest GetUserPolicyResponse,
+    ListAccessKeys ListAccessKeysRequest ListAccessKeysResponse,
+    ListAttachedGroupPolicies ListAttachedGroupPoliciesRequest ListAttachedGroupPoliciesResponse,
+    ListAttachedUserPolicies ListAttachedUserPoliciesRequest ListAttachedUserPoliciesResponse,
+    ListEntitiesForPolicy ListEntitiesForPolicyRequest ListEntitiesForPolicyResponse,
+    ListGroupPolicies ListGroupPoliciesRequest ListGroupPoliciesResponse,
+    ListGroups ListGroupsRequest ListGroupsResponse,
+    ListGroupsForUser ListGroupsForUserRequest ListGroupsForUserResponse,
+    ListPolicies ListPoliciesRequest ListPoliciesResponse,
+    ListPolicyTags ListPolicyTagsRequest ListPolicyTagsResponse,
+    ListPolicyVersions ListPolicyVersionsRequest ListPolicyVersionsResponse,
+    ListUserPolicies ListUserPoliciesRequest ListUserPoliciesResponse,
+    ListUserTags ListUserTagsRequest ListUserTagsResponse,
+    ListUsers ListUsersRequest ListUsersResponse,
+    PutGroupPolicy PutGroupPolicyRequest PutGroupPolicyResponse,
+    PutUserPermissionsBoundary PutUserPermissionsBoundaryRequest PutUserPermissionsBoundaryResponse,
+    PutUserPolicy PutUserPolicyRequest PutUserPolicyResponse,
+    RemoveUserFromGroup RemoveUserFromGroupRequest RemoveUserFromGroupResponse,
+    SetDefaultPolicyVersion SetDefaultPolicyVersionRequest SetDefaultPolicyVersionResponse,
+    TagPolicy TagPolicyRequest TagPolicyResponse,
+    TagUser TagUserRequest TagUserResponse,
+    UntagPolicy UntagPolicyRequest UntagPolicyResponse,
+    UntagUser UntagUserRequest UntagUserResponse,
+    UpdateAccessKey UpdateAccessKeyRequest UpdateAccessKeyResponse,
+    UpdateGroup UpdateGroupRequest UpdateGroupResponse,
+    UpdateUser UpdateUserRequest UpdateUserResponse,
+}
+
+/// A message with these members, whether or not they are valid.
+pub fn message<M: Members>(json: &Value) -> M {
+    let mut message = M::default();
+    for (index, MemberShape { name, .. }) in M::shape().members.iter().enumerate() {
+        if let Some(value) = json.get(name) {
+            message.assign(index, Filler(value)).unwrap();
+        }
+    }
+    message
+}
+
+struct Filler<'a>(&'a Value);
+
+impl Assign for Filler<'_> {
+    type Error = serde_json::Error;
+
+    fn member<F: Field>(
+        self,
+        shape: &'static MemberShape,
+        field: &mut F,
+    ) -> Result<(), serde_json::Error> {
+        let mut violations = Violations::new(Wire::AwsJson);
+        field.set(Some(F::Value::read(self.0, &shape.value, &mut violations)?));
+        Ok(())
+    }
+
+    fn unknown(self) -> Result<(), serde_json::Error> {
+        unreachable!("the shape has no more members")
+    }
+}
+
+/// A JSON object with a value for each member of a shape.
+pub fn object(
+    shape: &'static MessageShape,
+    value: &mut dyn FnMut(&'static MemberShape) -> Value,
+) -> Value {
+    let members = shape.members.iter().map(|member| (member.name.to_owned(), value(member)));
+    Value::Object(members.collect::<Map<_, _>>())
+}
