@@ -15,6 +15,7 @@
 mod apply;
 mod model;
 mod records;
+mod requests;
 mod rows;
 mod transition;
 mod view;

@@ -18,7 +18,7 @@ const MEMBERSHIP: [u8; 1] = [0x02];
 /// How many rows are read from the store at a time.
 const ROWS_PER_SCAN: usize = 1024;
 
-/// Changed rows in plain. Of several changes of one row the last counts, and only it is sealed.
+/// Changed rows in plain. Of several changes of one row the last counts, and only it is kept.
 #[derive(Default)]
 pub(super) struct Changes {
     rows: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
@@ -28,12 +28,16 @@ pub(super) struct Changes {
 impl Changes {
     pub(super) fn extend(&mut self, changes: Vec<RowChange>) {
         for change in changes {
-            self.bytes += change.key.len() + change.value.as_ref().map_or(0, Vec::len);
-            self.rows.insert(change.key, change.value);
+            let value_bytes = |value: &Option<Vec<u8>>| value.as_ref().map_or(0, Vec::len);
+            self.bytes += change.key.len() + value_bytes(&change.value);
+            let key_bytes = change.key.len();
+            if let Some(overtaken) = self.rows.insert(change.key, change.value) {
+                self.bytes -= key_bytes + value_bytes(&overtaken);
+            }
         }
     }
 
-    /// Bytes of all changes, those overtaken by later ones included.
+    /// Bytes of the changes that count.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
     }
@@ -73,6 +77,8 @@ pub(super) fn wipe(batch: &mut Batch) {
     batch.delete_range(Column::State, [0x00], [0xff]);
 }
 
+/// Loads the state. Rows that an earlier version wrote in another form are replaced on the way.
+///
 /// # Errors
 /// A row is damaged, misplaced, or was sealed with another root key.
 pub(super) fn load(store: &dyn Store, codec: &Codec) -> io::Result<(Position, View)> {
@@ -86,9 +92,17 @@ pub(super) fn load(store: &dyn Store, codec: &Codec) -> io::Result<(Position, Vi
         .transpose()?
         .unwrap_or_default();
     let mut rows = StateRows::new(store, codec);
-    let view = View::from_rows(&mut rows, applied.map_or(0, |log_id| log_id.index));
+    let loaded = View::from_stored_rows(&mut rows, applied.map_or(0, |log_id| log_id.index));
     rows.failure.map_or(Ok(()), Err)?;
-    let view = view.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+    let (view, outdated) =
+        loaded.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+    if !outdated.is_empty() {
+        tracing::info!("rows of an earlier version are replaced");
+        let (mut changes, mut batch) = (Changes::default(), Batch::default());
+        changes.extend(outdated);
+        changes.write_to(&mut batch, codec)?;
+        store.write(batch)?;
+    }
     Ok((Position { applied, membership }, view))
 }
 
