@@ -150,3 +150,118 @@ impl Iterator for StateRows<'_> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use keystead_crypto::keyring::{Keyring, RootKey};
+    use keystead_state::proto::command::Operation;
+    use keystead_state::proto::{DomainKeyRecord, Initialise, RequestChunkRecord, Tick};
+    use keystead_state::{Command, apply};
+    use keystead_types::ClusterId;
+    use prost::Message;
+
+    use super::*;
+    use crate::store::MemStore;
+
+    /// Tags of rows: of one request, as earlier versions wrote them, and of a chunk.
+    const SINGLE_REQUEST: u8 = 0x17;
+    const REQUEST_CHUNK: u8 = 0x19;
+
+    fn codec() -> Codec {
+        let keyring = Keyring::new(&RootKey::generate().unwrap()).unwrap();
+        Codec::new(keyring.into(), ClusterId::new([7; 16]))
+    }
+
+    /// A state that remembers some requests.
+    fn view() -> View {
+        let mut view = View::empty();
+        let initialise = Operation::Initialise(Initialise {
+            cluster_id: vec![7; 16],
+            region: "eu-central-1".into(),
+            sealed_roots: Vec::new(),
+            domain_key: Some(DomainKeyRecord { epoch: 1, wrapped: vec![1], created_ms: 0 }),
+        });
+        let ticks = (1..=150).map(|number: u8| (vec![number; 32], Operation::Tick(Tick {})));
+        let operations = [(Vec::new(), initialise)].into_iter().chain(ticks);
+        for ((request_id, operation), index) in operations.zip(1..) {
+            let operation = Some(operation);
+            let command =
+                Command { request_id, version: 1, time_ms: 1, operation, ..Command::default() };
+            apply(&mut view, index, &command).unwrap();
+        }
+        view
+    }
+
+    /// As an earlier version stored it.
+    fn with_single_requests(view: &View) -> Vec<Row> {
+        let mut rows = Vec::new();
+        for (key, value) in view.rows() {
+            if key[0] != REQUEST_CHUNK {
+                rows.push((key, value));
+                continue;
+            }
+            let chunk = RequestChunkRecord::decode(&value[..]).unwrap();
+            rows.extend(chunk.requests.into_iter().map(|request| {
+                ([&[SINGLE_REQUEST][..], &request.request_id].concat(), request.encode_to_vec())
+            }));
+        }
+        rows
+    }
+
+    fn stored(store: &MemStore) -> Vec<Row> {
+        let all = (Bound::Included(vec![*ROW_KEYS.start()]), Bound::Unbounded);
+        store.scan(Column::State, all, Order::Ascending, usize::MAX).unwrap()
+    }
+
+    #[test]
+    fn rows_of_an_earlier_version_are_replaced() {
+        let (store, codec, view) = (MemStore::new(), codec(), view());
+        let mut batch = Batch::default();
+        for (key, value) in with_single_requests(&view) {
+            put_row(&mut batch, &codec, key, &value).unwrap();
+        }
+        let count = batch.operations().len();
+        store.write(batch).unwrap();
+
+        let (_, loaded) = load(&store, &codec).unwrap();
+        assert!(loaded.rows().eq(view.rows()));
+        let replaced = stored(&store);
+        assert_eq!(replaced.len(), count - 150 + 3);
+        let plain = |(key, sealed): &Row| {
+            let value = codec.open_row(key, sealed).unwrap();
+            (key.clone(), value)
+        };
+        assert!(replaced.iter().map(plain).eq(view.rows()));
+
+        // Once: a second time they would be sealed anew.
+        let (_, loaded) = load(&store, &codec).unwrap();
+        assert!(loaded.rows().eq(view.rows()));
+        assert_eq!(stored(&store), replaced);
+    }
+
+    #[test]
+    fn of_several_changes_of_a_row_the_last_is_written() {
+        let (codec, mut changes) = (codec(), Changes::default());
+        let change = |key: u8, value: Option<usize>| RowChange {
+            key: vec![key],
+            value: value.map(|length| vec![key; length]),
+        };
+        for length in 0..100 {
+            changes.extend(vec![change(1, Some(length)), change(2, Some(length))]);
+        }
+        changes.extend(vec![change(2, None), change(3, None), change(3, Some(10))]);
+        assert_eq!(changes.bytes(), (1 + 99) + 1 + (1 + 10));
+
+        let (store, mut batch) = (MemStore::new(), Batch::default());
+        changes.write_to(&mut batch, &codec).unwrap();
+        assert_eq!(batch.operations().len(), 3);
+        store.write(batch).unwrap();
+        let lengths: Vec<_> = [1, 2, 3]
+            .map(|key| store.get(Column::State, &[key]).unwrap())
+            .into_iter()
+            .map(|sealed| sealed.map(|sealed| sealed.len()))
+            .collect();
+        assert_eq!(lengths[0].unwrap() - lengths[2].unwrap(), 99 - 10);
+        assert_eq!(lengths[1], None);
+    }
+}
