@@ -75,8 +75,11 @@ impl Made {
     }
 
     async fn apply(&mut self, index: u64, operation: Operation) {
-        let command =
-            Command { version: 1, time_ms: 1, operation: Some(operation), ..Command::default() };
+        self.send(index, Command { operation: Some(operation), ..Command::default() }).await;
+    }
+
+    async fn send(&mut self, index: u64, command: Command) {
+        let command = Command { version: 1, time_ms: 1, ..command };
         let id = [index as u8; 16];
         let sealed = self.codec.seal_command(&id, &command.encode_to_vec()).unwrap();
         let entry = proposal(index, sealed);
@@ -133,6 +136,31 @@ async fn trap_12_an_installed_snapshot_is_what_its_label_says() {
     let mut back = open(&crashed, &target.codec).await.unwrap();
     assert_eq!(rows(&back.published().view()), rows(&source.view()));
     assert_eq!(back.applied_state().await.unwrap().0, meta.last_log_id);
+}
+
+#[tokio::test]
+async fn a_request_is_known_to_whoever_got_the_snapshot() {
+    let create =
+        CreateAccount { account: 6, access_key_id: "AK6".into(), sealed_secret: vec![1; 60] };
+    let request = Command {
+        request_id: vec![1; 32],
+        operation: Some(Operation::CreateAccount(create)),
+        ..Command::default()
+    };
+    let mut source = Made::with_accounts(5).await;
+    source.send(6, request.clone()).await;
+    let (meta, bytes) = source.snapshot().await;
+    let mut target = Made::new(Arc::clone(&source.keyring), 7).await;
+    target.machine.install_snapshot(&meta, SnapshotData::from_bytes(bytes)).await.unwrap();
+    let before = rows(&target.view());
+    target.machine = open(&target.store, &target.codec).await.unwrap();
+    for index in 7..9 {
+        // Carried out once more it would be refused, and that be remembered.
+        target.send(index, request.clone()).await;
+        assert_eq!(rows(&target.view()), before);
+    }
+    target.send(9, Command { request_id: vec![2; 32], ..request }).await;
+    assert_ne!(rows(&target.view()), before);
 }
 
 #[tokio::test]

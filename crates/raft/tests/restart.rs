@@ -8,7 +8,7 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::sync::Arc;
 
-use common::{World, check_state, create_account, rows, soon};
+use common::{World, check_state, create_account, is_done, rows, soon};
 use keystead_raft::seams::Store;
 use keystead_raft::{
     Node, OpenError, ProposeError, RocksStore, SnapshotStore, StartError, Timings,
@@ -52,6 +52,24 @@ async fn the_state_survives() {
     let node = start(&world, folder.path()).await;
     assert_eq!(rows(&node.barrier(soon()).await.unwrap()), rows(&before));
     acknowledged.extend(create(&node, 20..30).await);
+    check_state(&world, &node.view(), &acknowledged);
+    node.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_is_carried_out_once_whatever_comes_between() {
+    let (world, folder) = (World::new(), TempDir::new().unwrap());
+    let node = found(&world, folder.path()).await;
+    let acknowledged = create(&node, 1..100).await;
+    let before = rows(&node.barrier(soon()).await.unwrap());
+    node.shutdown().await.unwrap();
+
+    let node = start(&world, folder.path()).await;
+    for number in 1..100 {
+        let (outcome, _) = node.propose(create_account(number)).await.unwrap();
+        assert!(is_done(&outcome), "{outcome:?}");
+    }
+    assert_eq!(rows(&node.view()), before);
     check_state(&world, &node.view(), &acknowledged);
     node.shutdown().await.unwrap();
 }

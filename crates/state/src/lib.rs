@@ -16,6 +16,7 @@ mod apply;
 mod model;
 mod own;
 mod records;
+mod requests;
 mod rows;
 mod transition;
 mod view;

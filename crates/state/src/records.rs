@@ -15,9 +15,10 @@ use crate::model::{
     Policy, SealedRoot,
 };
 use crate::proto;
+use crate::requests::{Remembered, RequestChunk};
 use crate::rows;
 use crate::transition::Transition;
-use crate::view::{Cluster, Remembered};
+use crate::view::Cluster;
 
 pub(crate) use grant::{grant, read_grant};
 
@@ -74,8 +75,10 @@ pub(crate) fn load(
         rows::GRANT => {
             into.put_grant(read_grant(decode("grant", value)?).ok_or(corrupt("grant"))?);
         }
-        rows::REQUEST => {
-            into.put_request(read_request(decode("request", value)?).ok_or(corrupt("request"))?);
+        rows::REQUEST_CHUNK => {
+            let number = rows::chunk_of(row).ok_or(corrupt("request chunk"))?;
+            let chunk = RequestChunk::read(number, value).ok_or(corrupt("request chunk"))?;
+            into.load_requests(number, chunk);
         }
         _ => return Err(corrupt("unknown")),
     }
@@ -311,23 +314,9 @@ fn read_alias(record: &proto::AliasRecord) -> Option<Alias> {
     })
 }
 
-pub(crate) fn request(request: &Remembered) -> Vec<u8> {
-    proto::RequestRecord {
-        request_id: request.id.to_vec(),
-        at_ms: request.at.0,
-        index: request.index,
-        outcome: request.outcome.clone(),
-    }
-    .encode_to_vec()
-}
-
-fn read_request(record: proto::RequestRecord) -> Option<Remembered> {
-    Some(Remembered {
-        id: record.request_id.try_into().ok()?,
-        at: UnixMillis(record.at_ms),
-        index: record.index,
-        outcome: record.outcome,
-    })
+/// The request in a row of its own, which earlier versions wrote.
+pub(crate) fn read_single_request(value: &[u8]) -> Result<Remembered, CorruptRecord> {
+    Remembered::read(decode("request", value)?).ok_or(corrupt("request"))
 }
 
 pub(crate) fn code<T>(code: u32, member: impl Fn(u16) -> Option<T>) -> Option<T> {

@@ -1,4 +1,4 @@
-//! Row keys: a tag byte and a fixed-width id. They hold no names; where a name is the key, its
+//! Row keys: a tag byte and a fixed-width id or number. They hold no names; where a name is the key, its
 //! hash stands for it, and [`name_hash`] is the one place that makes it.
 
 use std::ops::RangeInclusive;
@@ -24,8 +24,10 @@ pub(crate) const CREDENTIAL: u8 = 0x13;
 pub(crate) const POLICY: u8 = 0x14;
 pub(crate) const KEY: u8 = 0x15;
 pub(crate) const ALIAS: u8 = 0x16;
-pub(crate) const REQUEST: u8 = 0x17;
+/// One request. Earlier versions wrote such rows, this one replaces them when it loads.
+pub(crate) const SINGLE_REQUEST: u8 = 0x17;
 pub(crate) const AUTHORITY: u8 = 0x18;
+pub(crate) const REQUEST_CHUNK: u8 = 0x19;
 pub(crate) const GRANT: u8 = 0x23;
 
 pub(crate) fn cluster() -> Vec<u8> {
@@ -64,8 +66,18 @@ pub(crate) fn grant(key: &KeyId, id: &GrantId) -> Vec<u8> {
     row(GRANT, &[&[u8::from(key.multi_region())], key.bytes(), id.bytes()])
 }
 
-pub(crate) fn request(id: &[u8; 32]) -> Vec<u8> {
-    row(REQUEST, &[id])
+pub(crate) fn single_request(id: &[u8; 32]) -> Vec<u8> {
+    row(SINGLE_REQUEST, &[id])
+}
+
+pub(crate) fn request_chunk(number: u64) -> Vec<u8> {
+    row(REQUEST_CHUNK, &[&number.to_be_bytes()])
+}
+
+/// The number of the chunk whose row this is.
+pub(crate) fn chunk_of(row: &[u8]) -> Option<u64> {
+    let number = row.strip_prefix(&[REQUEST_CHUNK])?;
+    Some(u64::from_be_bytes(number.try_into().ok()?))
 }
 
 /// The first half of the SHA-256 of a name: short, and telling nothing but equality.

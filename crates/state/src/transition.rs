@@ -7,8 +7,9 @@ use keystead_types::{AccountId, AliasName, KeyId, UnixMillis};
 
 use crate::model::{Account, Alias, Authority, Credential, DomainKey, Grant, Key, Policy};
 use crate::records;
+use crate::requests::{Remembered, RequestChunk, chunk_number};
 use crate::rows::{self, RowChange};
-use crate::view::{Cluster, Remembered, SharedPolicy, View};
+use crate::view::{Cluster, SharedPolicy, View};
 
 /// The next View and the rows that make it, while a command is applied.
 pub(crate) struct Transition<'v> {
@@ -203,16 +204,45 @@ impl<'v> Transition<'v> {
         self.changes.push(delete(rows::grant(&key, &id)));
     }
 
-    pub(crate) fn put_request(&mut self, request: Remembered) {
-        self.changes.push(put(rows::request(&request.id), records::request(&request)));
-        self.view.requests_by_age.insert_mut((request.at, request.index), request.id);
-        self.view.requests.insert_mut(request.id, Arc::new(request));
+    /// Adds requests of one chunk, later than all that are in it.
+    pub(crate) fn put_requests(&mut self, requests: &[Remembered]) {
+        let Some(first) = requests.first() else { return };
+        let number = chunk_number(first.index);
+        if !self.view.request_chunks.contains_key(&number) {
+            self.view.request_chunks.insert_mut(number, Arc::default());
+        }
+        let Some(chunk) = self.view.request_chunks.get_mut(&number) else { return };
+        let chunk = Arc::make_mut(chunk);
+        for request in requests {
+            chunk.push(request);
+            self.view.requests.insert_mut(request.id, request.index);
+        }
+        self.changes.push(put(rows::request_chunk(number), chunk.record().to_vec()));
     }
 
-    pub(crate) fn remove_request(&mut self, request: &Remembered) {
-        self.view.requests_by_age.remove_mut(&(request.at, request.index));
-        self.view.requests.remove_mut(&request.id);
-        self.changes.push(delete(rows::request(&request.id)));
+    pub(crate) fn load_requests(&mut self, number: u64, chunk: RequestChunk) {
+        for request in chunk.requests() {
+            self.view.requests.insert_mut(request.id, request.index);
+        }
+        self.view.request_chunks.insert_mut(number, Arc::new(chunk));
+    }
+
+    /// Removes a chunk and all of its requests.
+    pub(crate) fn remove_requests(&mut self, number: u64) {
+        let Some(chunk) = self.view.request_chunks.get(&number).cloned() else { return };
+        for request in chunk.requests() {
+            // One that was forgotten may have come again, and stands in a later chunk, too.
+            if self.view.requests.get(&request.id) == Some(&request.index) {
+                self.view.requests.remove_mut(&request.id);
+            }
+        }
+        self.view.request_chunks.remove_mut(&number);
+        self.changes.push(delete(rows::request_chunk(number)));
+    }
+
+    /// Removes the row of a single request, as earlier versions wrote it.
+    pub(crate) fn remove_single_request(&mut self, id: &[u8; 32]) {
+        self.changes.push(delete(rows::single_request(id)));
     }
 
     /// A key that a command names.

@@ -12,7 +12,8 @@ use crate::model::{
     Account, Alias, Authority, Credential, DomainKey, Grant, Key, Policy, SealedRoot,
 };
 use crate::records::{self, CorruptRecord};
-use crate::rows;
+use crate::requests::{Remembered, RequestChunk, chunk_number};
+use crate::rows::{self, RowChange};
 use crate::transition::Transition;
 
 /// A version of the state. Cloning is cheap; a clone never changes.
@@ -35,8 +36,10 @@ pub struct View {
     pub(crate) grants_by_key: RedBlackTreeSetSync<(KeyId, GrantId)>,
     pub(crate) grants_by_grantee: RedBlackTreeSetSync<(KeyId, Arc<str>, GrantId)>,
     pub(crate) grants_by_retiring: RedBlackTreeSetSync<(Arc<str>, GrantId)>,
-    pub(crate) requests: HashTrieMapSync<[u8; 32], Arc<Remembered>>,
-    pub(crate) requests_by_age: RedBlackTreeMapSync<(UnixMillis, u64), [u8; 32]>,
+    /// Where a request is remembered: the index of its log entry, by its id.
+    pub(crate) requests: HashTrieMapSync<[u8; 32], u64>,
+    /// By number, which is by age.
+    pub(crate) request_chunks: RedBlackTreeMapSync<u64, Arc<RequestChunk>>,
 }
 
 /// What the cluster as a whole agrees on.
@@ -54,15 +57,6 @@ pub(crate) struct Cluster {
 pub(crate) struct SharedPolicy {
     pub(crate) policy: Arc<Policy>,
     pub(crate) keys: u64,
-}
-
-/// The first result of a request.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Remembered {
-    pub(crate) id: [u8; 32],
-    pub(crate) at: UnixMillis,
-    pub(crate) index: u64,
-    pub(crate) outcome: Vec<u8>,
 }
 
 /// Branches of a node of the largest map, whose keys come in no order. A command copies the nodes
@@ -90,7 +84,7 @@ impl Default for View {
             grants_by_grantee: RedBlackTreeSetSync::default(),
             grants_by_retiring: RedBlackTreeSetSync::default(),
             requests: HashTrieMapSync::new_sync_with_degree(REQUEST_BRANCHES),
-            requests_by_age: RedBlackTreeMapSync::default(),
+            request_chunks: RedBlackTreeMapSync::default(),
         }
     }
 }
@@ -289,7 +283,7 @@ impl View {
     /// How many rows [`View::rows`] has, but for a few.
     pub fn row_count(&self) -> usize {
         let small = self.domain_keys.size() + self.accounts.size() + self.credentials.size();
-        let others = self.policies.size() + self.aliases.size() + self.requests.size();
+        let others = self.policies.size() + self.aliases.size() + self.request_chunks.size();
         small + others + self.keys.size() + self.grants.size()
     }
 
@@ -316,17 +310,49 @@ impl View {
         rows: impl IntoIterator<Item = (Vec<u8>, Vec<u8>)>,
         applied: u64,
     ) -> Result<Self, CorruptRecord> {
+        Self::from_stored_rows(rows, applied).map(|(view, _)| view)
+    }
+
+    /// The state that these rows hold, and the changes that make them [`View::rows`]: some, if an
+    /// earlier version wrote them. A store that keeps the rows writes these changes, all at once.
+    ///
+    /// # Errors
+    /// A row or record that this version does not understand.
+    pub fn from_stored_rows(
+        rows: impl IntoIterator<Item = (Vec<u8>, Vec<u8>)>,
+        applied: u64,
+    ) -> Result<(Self, Vec<RowChange>), CorruptRecord> {
         let mut view = Self::default();
-        let mut transition = Transition::new(&mut view, applied);
+        let mut single_requests = Vec::new();
         // Row keys are ordered so that policies come before the keys that carry them.
         for (key, value) in rows {
-            records::load(&mut transition, &key, &value)?;
+            if key.first() == Some(&rows::SINGLE_REQUEST) {
+                single_requests.push(records::read_single_request(&value)?);
+            } else {
+                // What this changes is what the row says.
+                records::load(&mut Transition::new(&mut view, applied), &key, &value)?;
+            }
         }
-        Ok(view)
+        let mut transition = Transition::new(&mut view, applied);
+        single_requests.sort_unstable_by_key(|request| request.index);
+        let number = |request: &Remembered| chunk_number(request.index);
+        for chunk in single_requests.chunk_by(|a, b| number(a) == number(b)) {
+            chunk.iter().for_each(|request| transition.remove_single_request(&request.id));
+            transition.put_requests(chunk);
+        }
+        let changes = transition.finish();
+        Ok((view, changes))
+    }
+
+    /// The first result of a request, if it is remembered.
+    pub(crate) fn request(&self, id: &[u8; 32]) -> Option<Remembered> {
+        let index = *self.requests.get(id)?;
+        let chunk = self.request_chunks.get(&chunk_number(index))?;
+        chunk.requests().find(|request| request.index == index)
     }
 
     fn row_keys(&self) -> Vec<(Vec<u8>, Row<'_>)> {
-        let mut list = Vec::with_capacity(self.keys.size() * 2 + self.requests.size());
+        let mut list = Vec::with_capacity(self.row_count());
         if let Some(cluster) = &self.cluster {
             list.push((rows::cluster(), Row::Cluster(cluster, self.clock)));
         }
@@ -344,7 +370,11 @@ impl View {
             self.aliases.values().map(|a| (rows::alias(a.account, &a.name), Row::Alias(a))),
         );
         list.extend(self.grants.values().map(|g| (rows::grant(&g.key, &g.id), Row::Grant(g))));
-        list.extend(self.requests.values().map(|r| (rows::request(&r.id), Row::Request(r))));
+        list.extend(
+            self.request_chunks
+                .iter()
+                .map(|(number, chunk)| (rows::request_chunk(*number), Row::Requests(chunk))),
+        );
         list
     }
 }
@@ -360,7 +390,7 @@ enum Row<'a> {
     Key(&'a Key),
     Alias(&'a Alias),
     Grant(&'a Grant),
-    Request(&'a Remembered),
+    Requests(&'a RequestChunk),
 }
 
 impl Row<'_> {
@@ -375,7 +405,7 @@ impl Row<'_> {
             Self::Key(key) => records::key(key),
             Self::Alias(alias) => records::alias(alias),
             Self::Grant(grant) => records::grant(grant),
-            Self::Request(request) => records::request(request),
+            Self::Requests(chunk) => chunk.record().to_vec(),
         }
     }
 }

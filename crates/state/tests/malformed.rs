@@ -14,9 +14,8 @@ use keystead_state::{Command, View, apply};
 use proptest::prelude::*;
 use prost::Message;
 
-/// Tags of the rows that every command may write: the cluster's (the clock) and the requests'.
+/// Tag of the row that every command may write, besides that of its request: the clock is in it.
 const CLUSTER: u8 = 0x10;
-const REQUEST: u8 = 0x17;
 
 fn populated(steps: &[Step]) -> Replica {
     let mut replica = Replica::initialised();
@@ -31,7 +30,7 @@ fn survives(view: &View, command: &Command) {
     let mut next = view.clone();
     let Ok(applied) = apply(&mut next, view.applied() + 1, command) else { return };
     let content = |view: &View| -> BTreeMap<_, _> {
-        view.rows().filter(|(key, _)| ![CLUSTER, REQUEST].contains(&key[0])).collect()
+        view.rows().filter(|(key, _)| ![CLUSTER, REQUEST_CHUNK].contains(&key[0])).collect()
     };
     let outcome = applied.outcome.result.expect("an outcome always says something");
     if matches!(outcome, OutcomeResult::Rejected(_) | OutcomeResult::Stale(_)) {
@@ -243,7 +242,7 @@ proptest! {
     #[test]
     fn random_rows_never_panic(
         rows in proptest::collection::vec((bytes(), bytes()), 0..5),
-        tag in 0x10..0x19_u8,
+        tag in 0x10..0x1A_u8,
         value in bytes(),
     ) {
         let rows = rows.into_iter().chain([(vec![tag], value)]);
@@ -253,9 +252,28 @@ proptest! {
 
 #[test]
 fn rows_of_unknown_kinds_are_refused() {
-    for key in [vec![], vec![0x19], vec![0xFF, 1]] {
+    for key in [vec![], vec![0x1A], vec![0xFF, 1]] {
         assert!(View::from_rows([(key, Vec::new())], 1).is_err());
     }
+}
+
+#[test]
+fn requests_in_a_row_of_another_chunk_are_refused() {
+    let request = proto::RequestRecord {
+        request_id: request_id(1),
+        index: 64,
+        ..proto::RequestRecord::default()
+    };
+    let loads = |key: &[u8], request: &proto::RequestRecord| {
+        let value = proto::RequestChunkRecord { requests: vec![request.clone()] }.encode_to_vec();
+        View::from_rows([([&[REQUEST_CHUNK], key].concat(), value)], 100).is_ok()
+    };
+    assert!(loads(&1_u64.to_be_bytes(), &request));
+    for key in [&0_u64.to_be_bytes()[..], &2_u64.to_be_bytes(), &[0; 7], &[0; 9], &[]] {
+        assert!(!loads(key, &request), "{key:?}");
+    }
+    let short = proto::RequestRecord { request_id: vec![1; 31], ..request };
+    assert!(!loads(&1_u64.to_be_bytes(), &short));
 }
 
 #[test]

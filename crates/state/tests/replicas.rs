@@ -3,25 +3,14 @@
 
 mod common;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use common::actions::{Step, steps};
 use common::*;
-use keystead_state::{Command, ROW_KEYS, RowChange};
+use keystead_state::{Command, View};
 use proptest::prelude::*;
 
 type Rows = BTreeMap<Vec<u8>, Vec<u8>>;
-
-/// What a store does with the changes of one command.
-fn write(rows: &mut Rows, changes: &[RowChange]) {
-    for change in changes {
-        assert!(change.key.first().is_some_and(|tag| ROW_KEYS.contains(tag)));
-        match &change.value {
-            Some(value) => rows.insert(change.key.clone(), value.clone()),
-            None => rows.remove(&change.key),
-        };
-    }
-}
 
 /// Commands before the region exists, its making, and what follows.
 fn history() -> impl Strategy<Value = (Vec<Step>, Vec<Step>)> {
@@ -80,6 +69,28 @@ proptest! {
             }
         });
         assert_eq!(steady, restarted);
+    }
+
+    #[test]
+    fn a_replica_that_opens_the_rows_of_an_earlier_version_agrees(
+        history in history(),
+        upgrades in proptest::collection::btree_set(0..68_usize, 1..4),
+    ) {
+        let steady = run(&history, |_, _| ());
+        let upgraded = run(&history, |at, replica| {
+            let remembered = replica.remembered();
+            let ids: BTreeSet<_> = remembered.iter().map(|request| &request.request_id).collect();
+            // An earlier version kept no forgotten request beside the same one that came later.
+            if upgrades.contains(&at) && ids.len() == remembered.len() {
+                let (mut rows, stored) = (replica.rows_with_single_requests(), replica.rows());
+                let applied = replica.view.applied();
+                let (view, changes) = View::from_stored_rows(rows.clone(), applied).unwrap();
+                write(&mut rows, &changes);
+                assert_eq!(rows, stored, "what is on disk is what the View is");
+                replica.view = view;
+            }
+        });
+        assert_eq!(steady, upgraded);
     }
 
     #[test]

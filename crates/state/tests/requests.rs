@@ -4,11 +4,11 @@
 mod common;
 
 use common::*;
-use keystead_state::Command;
 use keystead_state::limits::{REQUEST_MEMORY_COUNT, REQUEST_MEMORY_MS};
 use keystead_state::proto::command::Operation;
 use keystead_state::proto::outcome::Result as OutcomeResult;
 use keystead_state::proto::{self, Reason};
+use keystead_state::{Command, View};
 use prost::Message;
 
 /// A request under an id, authorised on the newest View.
@@ -112,54 +112,130 @@ fn a_request_is_forgotten_after_ten_minutes_of_the_replicated_clock() {
 }
 
 #[test]
+fn a_repeat_is_known_to_whoever_opens_the_rows_of_an_earlier_version() {
+    let mut replica = with_key();
+    let first = ask(&mut replica, 1, schedule(1, 7));
+    replica.run(cancel(1));
+    let mut rows = replica.rows_with_single_requests();
+    let single = |rows: &std::collections::BTreeMap<Vec<u8>, Vec<u8>>| {
+        rows.keys().filter(|key| key[0] == SINGLE_REQUEST).count()
+    };
+    assert_eq!(single(&rows), 1);
+
+    let applied = replica.view.applied();
+    let (view, changes) = View::from_stored_rows(rows.clone(), applied).unwrap();
+    replica.view = view;
+    write(&mut rows, &changes);
+    assert_eq!(single(&rows), 0);
+    assert_eq!(rows, replica.rows());
+    assert_eq!(ask(&mut replica, 1, schedule(1, 7)), first);
+    assert_eq!(replica.remembered().len(), 1);
+    replica.wait(10 * MINUTE + 1);
+    assert_eq!(replica.remembered(), []);
+}
+
+#[test]
+fn a_forgotten_request_that_comes_again_is_remembered_anew() {
+    let mut replica = with_key();
+    ask(&mut replica, 1, describe(1, "first"));
+    replica.wait(9 * MINUTE);
+    // Keeps the row of the first request for another nine minutes.
+    ask(&mut replica, 2, describe(1, "second"));
+    replica.wait(MINUTE + 1);
+    for _ in 0..64 {
+        replica.run(tick());
+    }
+    ask(&mut replica, 1, describe(1, "first again"));
+    let count = |replica: &Replica, id| {
+        let id = request_id(id);
+        replica.remembered().iter().filter(|request| request.request_id == id).count()
+    };
+    assert_eq!((count(&replica, 1), count(&replica, 2)), (2, 1));
+    replica.reload();
+
+    replica.wait(9 * MINUTE);
+    assert_eq!((count(&replica, 1), count(&replica, 2)), (1, 0), "the first row is gone");
+    ask(&mut replica, 1, describe(1, "not carried out"));
+    assert_eq!(&*replica.view.key(&key_id(1)).unwrap().description, "first again");
+}
+
+#[test]
+fn requests_of_64_log_entries_share_a_row() {
+    let mut replica = with_key();
+    let mut written = Vec::new();
+    for id in 0..200 {
+        ask(&mut replica, id, describe(1, "x"));
+        let changed = replica.changes.iter().map(|change| &change.key);
+        let rows: Vec<_> = changed.filter(|key| key[0] == REQUEST_CHUNK).cloned().collect();
+        assert_eq!(rows.len(), 1);
+        written.extend(rows);
+    }
+    assert!(written.is_sorted(), "later rows have greater keys");
+    written.dedup();
+    let rows = replica.rows();
+    let numbers = written.iter().map(|key| requests_in(&rows[key]).len()).collect::<Vec<_>>();
+    // The region, its accounts and the key took the entries 1 to 4.
+    assert_eq!(numbers, [64 - 5, 64, 64, 13]);
+    let ids: Vec<_> = replica.remembered().into_iter().map(|request| request.request_id).collect();
+    assert!(ids.into_iter().eq((0..200).map(request_id)));
+}
+
+#[test]
 fn a_long_pause_is_swept_up_in_bounded_pieces() {
     let mut replica = Replica::initialised();
     let rows = replica.rows().len();
     for id in 0..200 {
         ask(&mut replica, id, tick());
     }
-    assert_eq!(replica.rows().len(), rows + 200);
+    assert_eq!(replica.remembered().len(), 200);
     replica.wait(11 * MINUTE);
     let mut commands = 1;
     while replica.rows().len() > rows {
-        assert!(replica.changes.len() <= 66, "{}", replica.changes.len());
+        assert!(replica.changes.len() <= 2, "{}", replica.changes.len());
         replica.wait(1);
         commands += 1;
         assert!(commands <= 4);
     }
+    // What waits to be swept up is not known any more.
+    assert_eq!(replica.remembered(), []);
 }
 
 #[test]
 fn the_number_of_remembered_requests_is_bounded() {
     let mut replica = with_key();
     let first = ask(&mut replica, 0, describe(1, "0"));
-    let template = replica.changes.pop().expect("the row of the request comes last");
-    let row_key = |id: &[u8]| [&template.key[..template.key.len() - 32], id].concat();
+    let template = replica.changes.pop().expect("the row of the requests comes last");
     let outcome = proto::Outcome { result: Some(first) }.encode_to_vec();
-    let applied = replica.view.applied();
 
-    // The rest of a full memory, as a snapshot would bring it.
+    // The rest of a full memory, as a snapshot would bring it, from the next chunk on.
     let full = u32::try_from(REQUEST_MEMORY_COUNT).unwrap();
-    let others = (1..full).map(|n| {
-        let record = proto::RequestRecord {
+    let others: Vec<_> = (1..full)
+        .map(|n| proto::RequestRecord {
             request_id: request_id(n),
             at_ms: replica.view.clock().0,
-            index: applied + u64::from(n),
+            index: u64::from(n) + 63,
             outcome: outcome.clone(),
-        };
-        (row_key(&record.request_id), record.encode_to_vec())
+        })
+        .collect();
+    let others = others.chunks(64).zip(1_u64..).map(|(chunk, number)| {
+        let key = [&template.key[..1], &number.to_be_bytes()].concat();
+        (key, proto::RequestChunkRecord { requests: chunk.to_vec() }.encode_to_vec())
     });
     let rows = replica.view.rows().chain(others);
-    let applied = applied + u64::from(full);
-    replica.view = keystead_state::View::from_rows(rows, applied).unwrap();
-    let count = replica.view.rows().count();
+    let applied = u64::from(full) + 63;
+    replica.view = View::from_rows(rows, applied).unwrap();
+    assert_eq!(replica.remembered().len(), REQUEST_MEMORY_COUNT);
 
     // One more makes the oldest go; the second oldest is still known.
     ask(&mut replica, full, describe(1, "one more"));
-    assert_eq!(replica.view.rows().count(), count);
-    assert_eq!(ask(&mut replica, full, describe(1, "again")), done());
+    assert_eq!(replica.remembered().len(), REQUEST_MEMORY_COUNT);
     assert_eq!(&*replica.view.key(&key_id(1)).unwrap().description, "one more");
+    // Those of one chunk go together.
     ask(&mut replica, 0, describe(1, "carried out again"));
     assert_eq!(&*replica.view.key(&key_id(1)).unwrap().description, "carried out again");
-    assert_eq!(replica.view.rows().count(), count);
+    assert_eq!(replica.remembered().len(), REQUEST_MEMORY_COUNT - 64 + 1);
+    ask(&mut replica, 65, describe(1, "still known"));
+    assert_eq!(&*replica.view.key(&key_id(1)).unwrap().description, "carried out again");
+    ask(&mut replica, 64, describe(1, "forgotten"));
+    assert_eq!(&*replica.view.key(&key_id(1)).unwrap().description, "forgotten");
 }

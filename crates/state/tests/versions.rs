@@ -11,8 +11,10 @@ use prost::Message;
 
 /// One command and its outcome per line, for indices from 1.
 const COMMANDS: &str = include_str!("data/commands-v1.hex");
-/// The rows after those commands: key and record per line.
-const ROWS: &str = include_str!("data/rows-v1.hex");
+/// The rows after those commands: key and record per line, each request in a row of its own.
+const SINGLE_ROWS: &str = include_str!("data/rows-v1.hex");
+/// The same, with the requests in chunks.
+const ROWS: &str = include_str!("data/chunked-rows-v1.hex");
 /// Rows with members that no command of version 1 fills.
 const MORE_ROWS: &str = include_str!("data/more-rows-v1.hex");
 
@@ -67,7 +69,7 @@ fn commands_of_version_1_have_the_outcomes_they_had() {
     }
     assert_eq!(operations.len(), 15, "every operation of version 1: {operations:?}");
     let rows: Vec<_> = replica.view.rows().collect();
-    assert!(rows == columns(ROWS), "the rows are those that version 1 wrote");
+    assert!(rows == columns(ROWS), "the rows are those that version 1 writes");
 }
 
 #[test]
@@ -77,6 +79,19 @@ fn rows_of_version_1_load_and_are_written_the_same() {
         let view = View::from_rows(rows.clone(), 100).unwrap();
         assert!(view.rows().eq(rows), "written as they were read");
     }
+}
+
+#[test]
+fn rows_of_single_requests_become_chunks() {
+    let (single, chunked) = (columns(SINGLE_ROWS), columns(ROWS));
+    let (view, changes) = View::from_stored_rows(single.clone(), 100).unwrap();
+    assert!(view.rows().eq(chunked.clone()));
+    let mut stored = single.into_iter().collect();
+    write(&mut stored, &changes);
+    assert!(stored.into_iter().eq(chunked.clone()), "nothing of the old rows stays");
+
+    let (_, changes) = View::from_stored_rows(chunked, 100).unwrap();
+    assert_eq!(changes, [], "there is nothing left to replace");
 }
 
 #[test]

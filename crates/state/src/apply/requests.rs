@@ -1,19 +1,21 @@
 //! First results, kept so that a request that is sent again is not carried out again.
 
+use keystead_types::UnixMillis;
 use prost::Message;
 
 use crate::limits::{REQUEST_MEMORY_COUNT, REQUEST_MEMORY_MS};
 use crate::proto::outcome::Result as OutcomeResult;
 use crate::proto::{Command, Outcome};
+use crate::requests::Remembered;
 use crate::transition::Transition;
-use crate::view::Remembered;
 
-/// How many old results one command clears away at most, so that no command takes long.
-const FORGET_AT_ONCE: usize = 64;
-
-/// The result of the same request, if it was carried out before.
+/// The result of the same request, if it was carried out within the promised time.
 pub(super) fn recall(next: &Transition<'_>, command: &Command) -> Option<Outcome> {
-    let remembered = next.view.requests.get(&request_id(command)?)?;
+    let remembered = next.view.request(&request_id(command)?)?;
+    // One that is older waits for its chunk to go.
+    if is_over(next, remembered.at) {
+        return None;
+    }
     // What was encoded here decodes here; a record that does not is as good as forgotten.
     Outcome::decode(remembered.outcome.as_slice()).ok()
 }
@@ -25,20 +27,21 @@ pub(super) fn remember(next: &mut Transition<'_>, command: &Command, outcome: &O
         return;
     }
     let (at, index) = (next.view.clock, next.index());
-    next.put_request(Remembered { id, at, index, outcome: outcome.encode_to_vec() });
+    next.put_requests(&[Remembered { id, at, index, outcome: outcome.encode_to_vec() }]);
 }
 
-/// Clears away results that are older than the promise, or too many.
+/// Clears away the oldest chunk once all of it is older than the promise, or if there are too many
+/// results. One is enough, as no command adds more, and takes no command long.
 pub(super) fn forget_old(next: &mut Transition<'_>) {
-    for _ in 0..FORGET_AT_ONCE {
-        let Some((&(at, _), id)) = next.view.requests_by_age.first() else { return };
-        let expired = at.plus(REQUEST_MEMORY_MS) < next.view.clock;
-        if !expired && next.view.requests.size() < REQUEST_MEMORY_COUNT {
-            return;
-        }
-        let Some(oldest) = next.view.requests.get(id).cloned() else { return };
-        next.remove_request(&oldest);
+    let Some((&number, chunk)) = next.view.request_chunks.first() else { return };
+    let newest = chunk.newest();
+    if is_over(next, newest) || next.view.requests.size() >= REQUEST_MEMORY_COUNT {
+        next.remove_requests(number);
     }
+}
+
+fn is_over(next: &Transition<'_>, at: UnixMillis) -> bool {
+    at.plus(REQUEST_MEMORY_MS) < next.view.clock
 }
 
 fn request_id(command: &Command) -> Option<[u8; 32]> {

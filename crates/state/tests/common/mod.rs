@@ -8,8 +8,9 @@ use std::collections::BTreeMap;
 use keystead_state::proto::command::Operation;
 use keystead_state::proto::outcome::Result as OutcomeResult;
 use keystead_state::proto::{self, Reason};
-use keystead_state::{Command, RowChange, View, apply};
+use keystead_state::{Command, ROW_KEYS, RowChange, View, apply};
 use keystead_types::{AccountId, AliasName, KeyId, KeySpec, KeyState, KeyUsage, Origin};
+use prost::Message;
 
 /// When the region was made.
 pub const START: u64 = 1_700_000_000_000;
@@ -18,6 +19,10 @@ pub const DAY: u64 = 24 * 60 * MINUTE;
 /// The two accounts that every initialised replica has, each with one access key.
 pub const ACCOUNTS: [u64; 2] = [111_122_223_333, 444_455_556_666];
 pub const ACCESS_KEYS: [&str; 2] = ["ACCESS0", "ACCESS1"];
+
+/// Tags of the rows of requests: one each, as earlier versions wrote them, and by 64 log entries.
+pub const SINGLE_REQUEST: u8 = 0x17;
+pub const REQUEST_CHUNK: u8 = 0x19;
 
 /// A command of the present version, authorised at no View in particular.
 pub fn command(time_ms: u64, operation: Operation) -> Command {
@@ -188,6 +193,22 @@ pub fn tick() -> Operation {
     Operation::Tick(proto::Tick {})
 }
 
+/// The requests in a chunk's row.
+pub fn requests_in(value: &[u8]) -> Vec<proto::RequestRecord> {
+    proto::RequestChunkRecord::decode(value).unwrap().requests
+}
+
+/// What a store does with the changes of a command.
+pub fn write(rows: &mut BTreeMap<Vec<u8>, Vec<u8>>, changes: &[RowChange]) {
+    for change in changes {
+        assert!(change.key.first().is_some_and(|tag| ROW_KEYS.contains(tag)));
+        match &change.value {
+            Some(value) => rows.insert(change.key.clone(), value.clone()),
+            None => rows.remove(&change.key),
+        };
+    }
+}
+
 /// One copy of the state, and the last changes to it.
 #[derive(Default)]
 pub struct Replica {
@@ -233,6 +254,23 @@ impl Replica {
 
     pub fn rows(&self) -> BTreeMap<Vec<u8>, Vec<u8>> {
         self.view.rows().collect()
+    }
+
+    /// The requests in the rows, in order.
+    pub fn remembered(&self) -> Vec<proto::RequestRecord> {
+        let chunks = self.view.rows().filter(|(key, _)| key[0] == REQUEST_CHUNK);
+        chunks.flat_map(|(_, value)| requests_in(&value)).collect()
+    }
+
+    /// The rows as earlier versions wrote them: each request in one of its own.
+    pub fn rows_with_single_requests(&self) -> BTreeMap<Vec<u8>, Vec<u8>> {
+        let mut rows = self.rows();
+        rows.retain(|key, _| key[0] != REQUEST_CHUNK);
+        rows.extend(self.remembered().into_iter().map(|request| {
+            let key = [&[SINGLE_REQUEST][..], &request.request_id].concat();
+            (key, request.encode_to_vec())
+        }));
+        rows
     }
 
     /// The same state after a restart.
