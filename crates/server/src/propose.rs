@@ -25,6 +25,7 @@ pub(crate) async fn result(
         access_key_id: call.access_key_id.as_ref().map(ToString::to_string).unwrap_or_default(),
         authorised_at: call.view.applied(),
         version: CLUSTER_VERSION,
+        user_id: String::new(),
         operation: Some(operation.into().0),
     };
     let applied = call.region.propose(command).await?;
@@ -94,6 +95,36 @@ fn rejection(call: &Call<'_>, reason: proto::Reason) -> Error {
         | Reason::KeyExists
         | Reason::AuthorityExists
         | Reason::Malformed => messages::internal(),
+        // No operation of KMS meets these.
+        Reason::UserExists
+        | Reason::UserNotFound
+        | Reason::UserLimit
+        | Reason::UserHasAccessKeys
+        | Reason::UserInGroups
+        | Reason::GroupExists
+        | Reason::GroupNotFound
+        | Reason::GroupLimit
+        | Reason::GroupHasMembers
+        | Reason::GroupsPerUserLimit
+        | Reason::ManagedPolicyExists
+        | Reason::ManagedPolicyNotFound
+        | Reason::ManagedPolicyLimit
+        | Reason::ManagedPolicyInUse
+        | Reason::ManagedPolicyHasVersions
+        | Reason::PolicyVersionNotFound
+        | Reason::PolicyVersionLimit
+        | Reason::PolicyVersionIsDefault
+        | Reason::HasInlinePolicies
+        | Reason::HasAttachedPolicies
+        | Reason::InlinePolicyNotFound
+        | Reason::InlinePoliciesTooLong
+        | Reason::PolicyNotAttached
+        | Reason::AttachmentLimit
+        | Reason::EntityTagLimit
+        | Reason::DuplicateTagKeys
+        | Reason::AccessKeyNotFound
+        | Reason::AccessKeyLimit
+        | Reason::UniqueIdExists => messages::internal(),
     }
 }
 

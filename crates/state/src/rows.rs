@@ -3,7 +3,7 @@
 
 use std::ops::RangeInclusive;
 
-use keystead_types::{AccessKeyId, AccountId, AliasName, KeyId};
+use keystead_types::{AccessKeyId, AccountId, AliasName, GroupId, KeyId, PolicyId, UserId};
 
 /// The first bytes that rows of the state use; the rest is the store's own.
 pub const ROW_KEYS: RangeInclusive<u8> = 0x10..=0xEF;
@@ -26,6 +26,9 @@ pub(crate) const KEY: u8 = 0x15;
 pub(crate) const ALIAS: u8 = 0x16;
 pub(crate) const REQUEST: u8 = 0x17;
 pub(crate) const AUTHORITY: u8 = 0x18;
+pub(crate) const GROUP: u8 = 0x20;
+pub(crate) const MANAGED_POLICY: u8 = 0x21;
+pub(crate) const USER: u8 = 0x22;
 
 pub(crate) fn cluster() -> Vec<u8> {
     vec![CLUSTER]
@@ -61,6 +64,18 @@ pub(crate) fn alias(account: AccountId, name: &AliasName) -> Vec<u8> {
 
 pub(crate) fn request(id: &[u8; 32]) -> Vec<u8> {
     row(REQUEST, &[id])
+}
+
+pub(crate) fn group(id: GroupId) -> Vec<u8> {
+    row(GROUP, &[&name_hash(&id.to_string())])
+}
+
+pub(crate) fn managed_policy(id: PolicyId) -> Vec<u8> {
+    row(MANAGED_POLICY, &[&name_hash(&id.to_string())])
+}
+
+pub(crate) fn user(id: UserId) -> Vec<u8> {
+    row(USER, &[&name_hash(&id.to_string())])
 }
 
 /// The first half of the SHA-256 of a name: short, and telling nothing but equality.

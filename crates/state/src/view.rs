@@ -6,6 +6,7 @@ use std::sync::Arc;
 use keystead_types::{AccessKeyId, AccountId, AliasName, ClusterId, KeyId, Region, UnixMillis};
 use rpds::{HashTrieMapSync, RedBlackTreeMapSync, RedBlackTreeSetSync};
 
+use crate::iam::{self, Directory, Group, ManagedPolicy, User};
 use crate::model::{Account, Alias, Authority, Credential, DomainKey, Key, Policy, SealedRoot};
 use crate::records::{self, CorruptRecord};
 use crate::rows;
@@ -27,6 +28,7 @@ pub struct View {
     pub(crate) aliases: RedBlackTreeMapSync<(AccountId, AliasName), Arc<Alias>>,
     pub(crate) aliases_by_key: RedBlackTreeSetSync<(KeyId, AliasName)>,
     pub(crate) deletions: RedBlackTreeSetSync<(UnixMillis, KeyId)>,
+    pub(crate) directory: Directory,
     pub(crate) requests: HashTrieMapSync<[u8; 32], Arc<Remembered>>,
     pub(crate) requests_by_age: RedBlackTreeMapSync<(UnixMillis, u64), [u8; 32]>,
 }
@@ -41,11 +43,11 @@ pub(crate) struct Cluster {
     pub(crate) domain_key_epoch: u32,
 }
 
-/// A policy and how many keys carry it.
+/// A policy and in how many places it is used.
 #[derive(Debug, Clone)]
 pub(crate) struct SharedPolicy {
     pub(crate) policy: Arc<Policy>,
-    pub(crate) keys: u64,
+    pub(crate) uses: u64,
 }
 
 /// The first result of a request.
@@ -77,6 +79,7 @@ impl Default for View {
             aliases: RedBlackTreeMapSync::default(),
             aliases_by_key: RedBlackTreeSetSync::default(),
             deletions: RedBlackTreeSetSync::default(),
+            directory: Directory::default(),
             requests: HashTrieMapSync::new_sync_with_degree(REQUEST_BRANCHES),
             requests_by_age: RedBlackTreeMapSync::default(),
         }
@@ -229,10 +232,11 @@ impl View {
     pub fn row_count(&self) -> usize {
         let small = self.domain_keys.size() + self.accounts.size() + self.credentials.size();
         let others = self.policies.size() + self.aliases.size() + self.requests.size();
-        small + others + self.keys.size()
+        let iam = self.directory.users.size() + self.directory.groups.size();
+        small + others + iam + self.directory.policies.size() + self.keys.size()
     }
 
-    /// How many policies are stored; keys with equal documents share one.
+    /// How many policies are stored; equal documents are one.
     pub fn policy_count(&self) -> usize {
         self.policies.size()
     }
@@ -257,9 +261,12 @@ impl View {
     ) -> Result<Self, CorruptRecord> {
         let mut view = Self::default();
         let mut transition = Transition::new(&mut view, applied);
-        // Row keys are ordered so that policies come before the keys that carry them.
+        // Row keys are ordered so that policies come before those that have them.
         for (key, value) in rows {
             records::load(&mut transition, &key, &value)?;
+        }
+        if !view.directory.is_whole() {
+            return Err(records::corrupt("incomplete IAM"));
         }
         Ok(view)
     }
@@ -282,6 +289,14 @@ impl View {
         list.extend(
             self.aliases.values().map(|a| (rows::alias(a.account, &a.name), Row::Alias(a))),
         );
+        list.extend(self.directory.groups.all().map(|g| (rows::group(g.id), Row::Group(g))));
+        list.extend(
+            self.directory
+                .policies
+                .all()
+                .map(|p| (rows::managed_policy(p.id), Row::ManagedPolicy(p))),
+        );
+        list.extend(self.directory.users.all().map(|u| (rows::user(u.id), Row::User(u))));
         list.extend(self.requests.values().map(|r| (rows::request(&r.id), Row::Request(r))));
         list
     }
@@ -297,6 +312,9 @@ enum Row<'a> {
     Policy(&'a Policy),
     Key(&'a Key),
     Alias(&'a Alias),
+    Group(&'a Group),
+    ManagedPolicy(&'a ManagedPolicy),
+    User(&'a User),
     Request(&'a Remembered),
 }
 
@@ -311,6 +329,9 @@ impl Row<'_> {
             Self::Policy(policy) => records::policy(policy),
             Self::Key(key) => records::key(key),
             Self::Alias(alias) => records::alias(alias),
+            Self::Group(group) => iam::group(group),
+            Self::ManagedPolicy(policy) => iam::managed_policy(policy),
+            Self::User(user) => iam::user(user),
             Self::Request(request) => records::request(request),
         }
     }

@@ -28,6 +28,7 @@ pub fn command(time_ms: u64, operation: Operation) -> Command {
         access_key_id: String::new(),
         authorised_at: 0,
         version: 1,
+        user_id: String::new(),
         operation: Some(operation),
     }
 }
