@@ -152,6 +152,7 @@ impl Model {
                 self.living(at, *key)?.tags.retain(|name, _| !names.contains(name));
                 self.mark(key_id(*key));
             }
+            Action::Iam(operation) => panic!("not of this model: {operation:?}"),
             Action::Tick => {}
         }
         Ok(done())

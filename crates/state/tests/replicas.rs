@@ -5,7 +5,7 @@ mod common;
 
 use std::collections::BTreeMap;
 
-use common::actions::{Step, steps};
+use common::actions::{Step, mixed_steps, steps};
 use common::*;
 use keystead_state::{Command, ROW_KEYS, RowChange};
 use proptest::prelude::*;
@@ -25,7 +25,7 @@ fn write(rows: &mut Rows, changes: &[RowChange]) {
 
 /// Commands before the region exists, its making, and what follows.
 fn history() -> impl Strategy<Value = (Vec<Step>, Vec<Step>)> {
-    (steps(4), steps(60))
+    (steps(4), mixed_steps(60))
 }
 
 /// Runs a history; between any two commands, `between` may do something to the replica.
@@ -71,7 +71,7 @@ proptest! {
     #[test]
     fn a_replica_that_restarts_agrees_with_one_that_does_not(
         history in history(),
-        restarts in proptest::collection::btree_set(0..68_usize, 1..4),
+        restarts in proptest::collection::btree_set(0..80_usize, 1..4),
     ) {
         let steady = run(&history, |_, _| ());
         let restarted = run(&history, |at, replica| {

@@ -2,6 +2,7 @@
 #![allow(dead_code)] // Every test binary uses its own part of this.
 
 pub mod actions;
+pub mod iam;
 
 use std::collections::BTreeMap;
 
