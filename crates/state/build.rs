@@ -2,7 +2,8 @@
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let include = "../../proto";
-    let files = ["keystead/state/v1/records.proto", "keystead/state/v1/commands.proto"];
+    let files =
+        ["records", "iam", "commands"].map(|name| format!("keystead/state/v1/{name}.proto"));
     println!("cargo:rerun-if-changed={include}/keystead/state");
     let descriptors = protox::compile(files, [include])?;
     prost_build::Config::new().btree_map(["."]).compile_fds(descriptors)?;

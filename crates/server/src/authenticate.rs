@@ -3,7 +3,7 @@
 use keystead_api::{Error, ErrorCode, messages};
 use keystead_crypto::constant_time_eq;
 use keystead_state::{Credential, View};
-use keystead_types::{AccessKeyId, Principal, PrincipalArn};
+use keystead_types::{AccessKeyId, AccountId, Principal, PrincipalArn, UserId};
 
 use crate::front::{Authentication, WireRequest};
 use crate::region::RegionServer;
@@ -96,7 +96,7 @@ fn signed(
         authorization.service,
     )?;
     sigv4::verify(&signed, &authorization, &key, request.time, &expect)?;
-    Ok(caller(credential))
+    Ok(caller(view, credential)?)
 }
 
 /// `Bearer ACCESS_KEY:SECRET`, where the listener takes such tokens.
@@ -107,7 +107,7 @@ fn bearer(request: &WireRequest, region: &RegionServer, view: &View) -> Result<C
     let credential = active(view, id)?;
     let expected = region.secret(credential)?;
     if constant_time_eq(&expected, secret.as_bytes()) {
-        Ok(caller(credential))
+        Ok(caller(view, credential)?)
     } else {
         Err(Rejection::InvalidToken.into())
     }
@@ -116,14 +116,11 @@ fn bearer(request: &WireRequest, region: &RegionServer, view: &View) -> Result<C
 /// The principal that the certificate of the connection names, which must exist still.
 fn certified(request: &WireRequest, view: &View) -> Result<Caller, Denied> {
     let named = request.certificate.clone().ok_or(Rejection::MissingAuthentication)?;
-    view.account(named.account()).ok_or(Rejection::InvalidToken)?;
-    let principal = match named {
-        PrincipalArn::Root(account) => Principal::Root(account),
-        PrincipalArn::User { account, ref name } => {
-            let id = view.principal_id(&named).ok_or(Rejection::InvalidToken)?;
-            Principal::User { account, name: name.clone(), id: id.into() }
-        }
-    };
+    let user = view.principal_id(&named);
+    if matches!(named, PrincipalArn::User(_)) && user.is_none() {
+        return Err(Rejection::InvalidToken.into());
+    }
+    let principal = principal(view, named.account(), user.as_ref())?;
     Ok(Caller { principal, access_key_id: None })
 }
 
@@ -135,9 +132,23 @@ fn active<'a>(view: &'a View, id: &str) -> Result<&'a Credential, Rejection> {
     }
 }
 
-fn caller(credential: &Credential) -> Caller {
-    let principal = Principal::Root(credential.account);
-    Caller { principal, access_key_id: Some(credential.id.clone()) }
+fn caller(view: &View, credential: &Credential) -> Result<Caller, Rejection> {
+    let principal = principal(view, credential.account, credential.user.as_ref())?;
+    Ok(Caller { principal, access_key_id: Some(credential.id.clone()) })
+}
+
+/// A user, or the root of an account, of an account that is not suspended.
+fn principal(
+    view: &View,
+    account: AccountId,
+    user: Option<&UserId>,
+) -> Result<Principal, Rejection> {
+    let known = view.account(account).filter(|account| !account.suspended);
+    known.ok_or(Rejection::InvalidToken)?;
+    let Some(id) = user else { return Ok(Principal::Root(account)) };
+    let user = view.user(id).ok_or(Rejection::InvalidToken)?;
+    let name = user.arn().friendly_name().into();
+    Ok(Principal::User { account, name, id: id.to_string().into() })
 }
 
 /// The error of a request that should have been authenticated otherwise.

@@ -109,6 +109,36 @@ fn rejection(call: &Call<'_>, reason: proto::Reason) -> Error {
         | Reason::KeyExists
         | Reason::AuthorityExists
         | Reason::Malformed => messages::internal(),
+        // No operation of KMS meets these.
+        Reason::UserExists
+        | Reason::UserNotFound
+        | Reason::UserLimit
+        | Reason::UserHasAccessKeys
+        | Reason::UserInGroups
+        | Reason::GroupExists
+        | Reason::GroupNotFound
+        | Reason::GroupLimit
+        | Reason::GroupHasMembers
+        | Reason::GroupsPerUserLimit
+        | Reason::ManagedPolicyExists
+        | Reason::ManagedPolicyNotFound
+        | Reason::ManagedPolicyLimit
+        | Reason::ManagedPolicyInUse
+        | Reason::ManagedPolicyHasVersions
+        | Reason::PolicyVersionNotFound
+        | Reason::PolicyVersionLimit
+        | Reason::PolicyVersionIsDefault
+        | Reason::HasInlinePolicies
+        | Reason::HasAttachedPolicies
+        | Reason::InlinePolicyNotFound
+        | Reason::InlinePoliciesTooLong
+        | Reason::PolicyNotAttached
+        | Reason::AttachmentLimit
+        | Reason::EntityTagLimit
+        | Reason::DuplicateTagKeys
+        | Reason::AccessKeyNotFound
+        | Reason::AccessKeyLimit
+        | Reason::UniqueIdExists => messages::internal(),
     }
 }
 

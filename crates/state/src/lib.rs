@@ -13,6 +13,7 @@
 #![forbid(unsafe_code)]
 
 mod apply;
+mod iam;
 mod model;
 mod own;
 mod records;
@@ -28,11 +29,13 @@ pub mod proto {
 }
 
 pub use apply::{Applied, CLUSTER_VERSION, UnknownCommand, apply};
+pub use iam::policy_size;
+pub use iam::{Group, ManagedPolicy, NamedPolicy, Permissions, PolicyUse, PolicyVersion, User};
 pub use model::{
     Account, Alias, Credential, DomainKey, Grant, GrantConstraints, GrantPrincipal, Key, Material,
     MaterialState, MultiRegion, Policy, SealedRoot,
 };
-pub use own::{NamedPolicy, OwnPolicies};
+pub use own::OwnPolicies;
 pub use proto::{Command, Outcome};
 pub use records::CorruptRecord;
 pub use rows::{ROW_KEYS, RowChange};
@@ -50,4 +53,27 @@ pub mod limits {
     pub const REQUEST_MEMORY_MS: u64 = 10 * 60 * 1000;
     /// How many results are kept at most.
     pub const REQUEST_MEMORY_COUNT: usize = 200_000;
+    /// Users that one account may have.
+    pub const USERS_PER_ACCOUNT: usize = 5_000;
+    /// Groups that one account may have.
+    pub const GROUPS_PER_ACCOUNT: usize = 300;
+    /// Managed policies that one account may have.
+    pub const POLICIES_PER_ACCOUNT: usize = 1_500;
+    /// Groups that one user may be a member of.
+    pub const GROUPS_PER_USER: usize = 10;
+    /// Managed policies that may be attached to one user or group.
+    pub const ATTACHED_POLICIES: usize = 10;
+    /// Versions that one managed policy may have at a time.
+    pub const POLICY_VERSIONS: usize = 5;
+    /// Tags that one user or managed policy may have.
+    pub const TAGS_PER_ENTITY: usize = 50;
+    /// Access keys that one user, or the root of an account, may have.
+    pub const ACCESS_KEYS_PER_OWNER: usize = 2;
+    /// What the inline policies of a user may be in size together, see
+    /// [`policy_size`](crate::policy_size).
+    pub const USER_INLINE_SIZE: usize = 2_048;
+    /// What the inline policies of a group may be in size together.
+    pub const GROUP_INLINE_SIZE: usize = 5_120;
+    /// What a version of a managed policy may be in size; the proposer sees to it.
+    pub const MANAGED_POLICY_SIZE: usize = 6_144;
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use keystead_policy::{Document, Kind, NamedPrincipal, PolicyError};
 use keystead_types::{
     AccessKeyId, AccountId, AliasName, GrantId, GrantOperation, KeyId, KeyManager, KeySpec,
-    KeyState, KeyUsage, MaterialId, Origin, Region, UnixMillis,
+    KeyState, KeyUsage, MaterialId, Origin, Region, UnixMillis, UserId,
 };
 
 /// The root key under one seal.
@@ -49,15 +49,21 @@ pub struct Account {
     pub id: AccountId,
     /// When it was created.
     pub created: UnixMillis,
+    /// Whether nobody of it gets anything done.
+    pub suspended: bool,
+    /// Log index of its last suspension.
+    pub rights_removed_at: u64,
 }
 
-/// An access key. It authenticates the root of its account.
+/// An access key. It authenticates a user, or the root of its account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Credential {
     /// Its id.
     pub id: AccessKeyId,
     /// The account it belongs to.
     pub account: AccountId,
+    /// The user it belongs to; of the account's root, none.
+    pub user: Option<UserId>,
     /// The secret, sealed for the purpose "credential" and bound to the id.
     pub sealed_secret: Vec<u8>,
     /// When it was created.

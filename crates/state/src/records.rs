@@ -10,6 +10,7 @@ use keystead_types::{
 };
 use prost::Message;
 
+use crate::iam;
 use crate::model::{
     Account, Alias, Authority, Credential, DomainKey, Key, Material, MaterialState, MultiRegion,
     Policy, SealedRoot,
@@ -62,11 +63,7 @@ pub(crate) fn load(
         }
         rows::KEY => {
             let record: proto::KeyRecord = decode("key", value)?;
-            let policy = <[u8; 32]>::try_from(record.policy_id.as_slice())
-                .ok()
-                .and_then(|id| into.view.policies.get(&id))
-                .map(|shared| shared.policy.clone())
-                .ok_or(corrupt("key"))?;
+            let policy = into.shared_policy(&record.policy_id).ok_or(corrupt("key"))?;
             into.put_key(read_key(record, policy).ok_or(corrupt("key"))?);
         }
         rows::ALIAS => {
@@ -79,6 +76,16 @@ pub(crate) fn load(
             let number = rows::chunk_of(row).ok_or(corrupt("request chunk"))?;
             let chunk = RequestChunk::read(number, value).ok_or(corrupt("request chunk"))?;
             into.load_requests(number, chunk);
+        }
+        rows::GROUP => {
+            iam::load_group(into, decode("group", value)?).ok_or(corrupt("group"))?;
+        }
+        rows::MANAGED_POLICY => {
+            iam::load_managed_policy(into, decode("managed policy", value)?)
+                .ok_or(corrupt("managed policy"))?;
+        }
+        rows::USER => {
+            iam::load_user(into, decode("user", value)?).ok_or(corrupt("user"))?;
         }
         _ => return Err(corrupt("unknown")),
     }
@@ -158,13 +165,22 @@ fn read_authority(record: proto::AuthorityRecord) -> Authority {
 }
 
 pub(crate) fn account(account: &Account) -> Vec<u8> {
-    proto::AccountRecord { account: account.id.number(), created_ms: account.created.0 }
-        .encode_to_vec()
+    proto::AccountRecord {
+        account: account.id.number(),
+        created_ms: account.created.0,
+        suspended: account.suspended,
+        rights_removed_at: account.rights_removed_at,
+    }
+    .encode_to_vec()
 }
 
 fn read_account(record: &proto::AccountRecord) -> Option<Account> {
-    let id = AccountId::from_number(record.account)?;
-    Some(Account { id, created: UnixMillis(record.created_ms) })
+    Some(Account {
+        id: AccountId::from_number(record.account)?,
+        created: UnixMillis(record.created_ms),
+        suspended: record.suspended,
+        rights_removed_at: record.rights_removed_at,
+    })
 }
 
 pub(crate) fn credential(credential: &Credential) -> Vec<u8> {
@@ -176,6 +192,7 @@ pub(crate) fn credential(credential: &Credential) -> Vec<u8> {
         active: credential.active,
         rights_removed_at: credential.rights_removed_at,
         version: credential.version,
+        user_id: credential.user.map(|id| id.to_string()).unwrap_or_default(),
     }
     .encode_to_vec()
 }
@@ -184,6 +201,10 @@ fn read_credential(record: proto::CredentialRecord) -> Option<Credential> {
     Some(Credential {
         id: record.access_key_id.parse().ok()?,
         account: AccountId::from_number(record.account)?,
+        user: match record.user_id.as_str() {
+            "" => None,
+            id => Some(id.parse().ok()?),
+        },
         sealed_secret: record.sealed_secret,
         created: UnixMillis(record.created_ms),
         active: record.active,
@@ -327,6 +348,6 @@ fn decode<M: Message + Default>(what: &'static str, value: &[u8]) -> Result<M, C
     M::decode(value).map_err(|_| corrupt(what))
 }
 
-fn corrupt(what: &'static str) -> CorruptRecord {
+pub(crate) fn corrupt(what: &'static str) -> CorruptRecord {
     CorruptRecord { what }
 }

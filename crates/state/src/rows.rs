@@ -3,7 +3,9 @@
 
 use std::ops::RangeInclusive;
 
-use keystead_types::{AccessKeyId, AccountId, AliasName, GrantId, KeyId};
+use keystead_types::{
+    AccessKeyId, AccountId, AliasName, GrantId, GroupId, KeyId, PolicyId, UserId,
+};
 
 /// The first bytes that rows of the state use; the rest is the store's own.
 pub const ROW_KEYS: RangeInclusive<u8> = 0x10..=0xEF;
@@ -28,6 +30,9 @@ pub(crate) const ALIAS: u8 = 0x16;
 pub(crate) const SINGLE_REQUEST: u8 = 0x17;
 pub(crate) const AUTHORITY: u8 = 0x18;
 pub(crate) const REQUEST_CHUNK: u8 = 0x19;
+pub(crate) const GROUP: u8 = 0x20;
+pub(crate) const MANAGED_POLICY: u8 = 0x21;
+pub(crate) const USER: u8 = 0x22;
 pub(crate) const GRANT: u8 = 0x23;
 
 pub(crate) fn cluster() -> Vec<u8> {
@@ -78,6 +83,18 @@ pub(crate) fn request_chunk(number: u64) -> Vec<u8> {
 pub(crate) fn chunk_of(row: &[u8]) -> Option<u64> {
     let number = row.strip_prefix(&[REQUEST_CHUNK])?;
     Some(u64::from_be_bytes(number.try_into().ok()?))
+}
+
+pub(crate) fn group(id: GroupId) -> Vec<u8> {
+    row(GROUP, &[&name_hash(&id.to_string())])
+}
+
+pub(crate) fn managed_policy(id: PolicyId) -> Vec<u8> {
+    row(MANAGED_POLICY, &[&name_hash(&id.to_string())])
+}
+
+pub(crate) fn user(id: UserId) -> Vec<u8> {
+    row(USER, &[&name_hash(&id.to_string())])
 }
 
 /// The first half of the SHA-256 of a name: short, and telling nothing but equality.

@@ -14,7 +14,7 @@ use crate::view::{Cluster, SharedPolicy, View};
 /// The next View and the rows that make it, while a command is applied.
 pub(crate) struct Transition<'v> {
     pub(crate) view: &'v mut View,
-    changes: Vec<RowChange>,
+    pub(crate) changes: Vec<RowChange>,
 }
 
 impl<'v> Transition<'v> {
@@ -67,6 +67,8 @@ impl<'v> Transition<'v> {
     pub(crate) fn put_credential(&mut self, credential: Credential) {
         let row = rows::credential(&credential.id);
         self.changes.push(put(row, records::credential(&credential)));
+        let owner = (credential.account, credential.user, credential.id.clone());
+        self.view.directory.access_keys.insert_mut(owner);
         self.view.credentials.insert_mut(credential.id.clone(), Arc::new(credential));
     }
 
@@ -91,7 +93,7 @@ impl<'v> Transition<'v> {
     }
 
     pub(crate) fn load_policy(&mut self, policy: Arc<Policy>) {
-        self.view.policies.insert_mut(policy.id, SharedPolicy { policy, keys: 0 });
+        self.view.policies.insert_mut(policy.id, SharedPolicy { policy, uses: 0 });
     }
 
     pub(crate) fn put_key(&mut self, key: Key) {
@@ -150,15 +152,15 @@ impl<'v> Transition<'v> {
         }
     }
 
-    /// Counts a key's policy in or out; the last key to leave takes the document along.
-    fn count_policy(&mut self, id: &[u8; 32], enters: bool) {
+    /// Counts a use of a policy in or out; the last to leave takes the document along.
+    pub(crate) fn count_policy(&mut self, id: &[u8; 32], enters: bool) {
         let Some(shared) = self.view.policies.get(id).cloned() else { return };
-        let keys = if enters { shared.keys + 1 } else { shared.keys.saturating_sub(1) };
-        if keys == 0 {
+        let uses = if enters { shared.uses + 1 } else { shared.uses.saturating_sub(1) };
+        if uses == 0 {
             self.view.policies.remove_mut(id);
             self.changes.push(delete(rows::policy(id)));
         } else {
-            self.view.policies.insert_mut(*id, SharedPolicy { keys, ..shared });
+            self.view.policies.insert_mut(*id, SharedPolicy { uses, ..shared });
         }
     }
 
@@ -251,10 +253,10 @@ impl<'v> Transition<'v> {
     }
 }
 
-fn put(key: Vec<u8>, value: Vec<u8>) -> RowChange {
+pub(crate) fn put(key: Vec<u8>, value: Vec<u8>) -> RowChange {
     RowChange { key, value: Some(value) }
 }
 
-fn delete(key: Vec<u8>) -> RowChange {
+pub(crate) fn delete(key: Vec<u8>) -> RowChange {
     RowChange { key, value: None }
 }

@@ -8,6 +8,7 @@ use keystead_types::{
 };
 use rpds::{HashTrieMapSync, RedBlackTreeMapSync, RedBlackTreeSetSync};
 
+use crate::iam::{self, Directory, Group, ManagedPolicy, User};
 use crate::model::{
     Account, Alias, Authority, Credential, DomainKey, Grant, Key, Policy, SealedRoot,
 };
@@ -32,6 +33,7 @@ pub struct View {
     pub(crate) aliases: RedBlackTreeMapSync<(AccountId, AliasName), Arc<Alias>>,
     pub(crate) aliases_by_key: RedBlackTreeSetSync<(KeyId, AliasName)>,
     pub(crate) deletions: RedBlackTreeSetSync<(UnixMillis, KeyId)>,
+    pub(crate) directory: Directory,
     pub(crate) grants: HashTrieMapSync<GrantId, Arc<Grant>>,
     pub(crate) grants_by_key: RedBlackTreeSetSync<(KeyId, GrantId)>,
     pub(crate) grants_by_grantee: RedBlackTreeSetSync<(KeyId, Arc<str>, GrantId)>,
@@ -52,11 +54,11 @@ pub(crate) struct Cluster {
     pub(crate) domain_key_epoch: u32,
 }
 
-/// A policy and how many keys carry it.
+/// A policy and in how many places it is used.
 #[derive(Debug, Clone)]
 pub(crate) struct SharedPolicy {
     pub(crate) policy: Arc<Policy>,
-    pub(crate) keys: u64,
+    pub(crate) uses: u64,
 }
 
 /// Branches of a node of the largest map, whose keys come in no order. A command copies the nodes
@@ -79,6 +81,7 @@ impl Default for View {
             aliases: RedBlackTreeMapSync::default(),
             aliases_by_key: RedBlackTreeSetSync::default(),
             deletions: RedBlackTreeSetSync::default(),
+            directory: Directory::default(),
             grants: HashTrieMapSync::default(),
             grants_by_key: RedBlackTreeSetSync::default(),
             grants_by_grantee: RedBlackTreeSetSync::default(),
@@ -284,10 +287,12 @@ impl View {
     pub fn row_count(&self) -> usize {
         let small = self.domain_keys.size() + self.accounts.size() + self.credentials.size();
         let others = self.policies.size() + self.aliases.size() + self.request_chunks.size();
-        small + others + self.keys.size() + self.grants.size()
+        let iam = self.directory.users.size() + self.directory.groups.size();
+        let keys = self.keys.size() + self.grants.size();
+        small + others + iam + self.directory.policies.size() + keys
     }
 
-    /// How many policies are stored; keys with equal documents share one.
+    /// How many policies are stored; equal documents are one.
     pub fn policy_count(&self) -> usize {
         self.policies.size()
     }
@@ -324,7 +329,7 @@ impl View {
     ) -> Result<(Self, Vec<RowChange>), CorruptRecord> {
         let mut view = Self::default();
         let mut single_requests = Vec::new();
-        // Row keys are ordered so that policies come before the keys that carry them.
+        // Row keys are ordered so that policies come before those that have them.
         for (key, value) in rows {
             if key.first() == Some(&rows::SINGLE_REQUEST) {
                 single_requests.push(records::read_single_request(&value)?);
@@ -341,6 +346,9 @@ impl View {
             transition.put_requests(chunk);
         }
         let changes = transition.finish();
+        if !view.directory.is_whole() {
+            return Err(records::corrupt("incomplete IAM"));
+        }
         Ok((view, changes))
     }
 
@@ -369,6 +377,14 @@ impl View {
         list.extend(
             self.aliases.values().map(|a| (rows::alias(a.account, &a.name), Row::Alias(a))),
         );
+        list.extend(self.directory.groups.all().map(|g| (rows::group(g.id), Row::Group(g))));
+        list.extend(
+            self.directory
+                .policies
+                .all()
+                .map(|p| (rows::managed_policy(p.id), Row::ManagedPolicy(p))),
+        );
+        list.extend(self.directory.users.all().map(|u| (rows::user(u.id), Row::User(u))));
         list.extend(self.grants.values().map(|g| (rows::grant(&g.key, &g.id), Row::Grant(g))));
         list.extend(
             self.request_chunks
@@ -389,6 +405,9 @@ enum Row<'a> {
     Policy(&'a Policy),
     Key(&'a Key),
     Alias(&'a Alias),
+    Group(&'a Group),
+    ManagedPolicy(&'a ManagedPolicy),
+    User(&'a User),
     Grant(&'a Grant),
     Requests(&'a RequestChunk),
 }
@@ -404,6 +423,9 @@ impl Row<'_> {
             Self::Policy(policy) => records::policy(policy),
             Self::Key(key) => records::key(key),
             Self::Alias(alias) => records::alias(alias),
+            Self::Group(group) => iam::group(group),
+            Self::ManagedPolicy(policy) => iam::managed_policy(policy),
+            Self::User(user) => iam::user(user),
             Self::Grant(grant) => records::grant(grant),
             Self::Requests(chunk) => chunk.record().to_vec(),
         }

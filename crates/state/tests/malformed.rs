@@ -5,7 +5,7 @@ mod common;
 
 use std::collections::BTreeMap;
 
-use common::actions::{Step, step, steps};
+use common::actions::{Step, mixed_step, mixed_steps, step};
 use common::*;
 use keystead_state::proto;
 use keystead_state::proto::command::Operation;
@@ -159,16 +159,26 @@ fn operation() -> impl Strategy<Value = Operation> {
         let keys = keys.into_iter().flatten().collect();
         Operation::DeleteDueKeys(proto::DeleteDueKeys { keys })
     });
-    prop_oneof![2 => create_key(), 3 => on_key(), 3 => on_alias(), 1 => on_cluster(), 1 => due]
+    prop_oneof![
+        2 => create_key(),
+        3 => on_key(),
+        3 => on_alias(),
+        1 => on_cluster(),
+        1 => due,
+        4 => iam::operation(),
+        4 => iam::odd::operation(),
+    ]
 }
 
 fn any_command() -> impl Strategy<Value = Command> {
     let time = prop_oneof![any::<u64>(), START..START + 60 * DAY];
-    let access_key = prop_oneof![4 => Just(String::new()), 1 => any::<String>()];
-    (bytes(), time, access_key, any::<u64>(), 0..3_u32, operation()).prop_map(
-        |(request_id, time_ms, access_key_id, authorised_at, version, operation)| Command {
+    let odd = || prop_oneof![8 => Just(String::new()), 1 => any::<String>()];
+    let author = (odd(), prop_oneof![4 => odd(), 1 => (0..4_u8).prop_map(iam::user_id)]);
+    (bytes(), time, author, any::<u64>(), 0..3_u32, operation()).prop_map(
+        |(request_id, time_ms, author, authorised_at, version, operation)| Command {
             request_id,
-            access_key_id,
+            access_key_id: author.0,
+            user_id: author.1,
             authorised_at,
             version,
             ..command(time_ms, operation)
@@ -181,7 +191,7 @@ proptest! {
 
     #[test]
     fn malformed_commands_are_answered_and_change_nothing(
-        steps in steps(20),
+        steps in mixed_steps(20),
         commands in proptest::collection::vec(any_command(), 1..6),
     ) {
         let mut replica = populated(&steps);
@@ -198,8 +208,8 @@ proptest! {
 
     #[test]
     fn bytes_that_happen_to_decode_do_no_harm(
-        steps in steps(20),
-        step in step(),
+        steps in mixed_steps(20),
+        step in prop_oneof![step(), mixed_step()],
         mutations in proptest::collection::vec((any::<usize>(), any::<u8>()), 1..5),
     ) {
         let replica = populated(&steps);
@@ -215,10 +225,10 @@ proptest! {
 
     #[test]
     fn damaged_rows_are_refused_or_load_but_never_panic(
-        steps in steps(30),
+        steps in mixed_steps(30),
         row in any::<usize>(),
         mutations in proptest::collection::vec((any::<usize>(), any::<u8>()), 1..4),
-        step in step(),
+        step in prop_oneof![step(), mixed_step()],
     ) {
         let replica = populated(&steps);
         let mut rows: Vec<_> = replica.view.rows().collect();
@@ -242,7 +252,7 @@ proptest! {
     #[test]
     fn random_rows_never_panic(
         rows in proptest::collection::vec((bytes(), bytes()), 0..5),
-        tag in 0x10..0x1A_u8,
+        tag in 0x10..0x24_u8,
         value in bytes(),
     ) {
         let rows = rows.into_iter().chain([(vec![tag], value)]);

@@ -45,7 +45,8 @@ struct Model {
     /// The number it was made of, and when.
     authority: Option<(u8, u64)>,
     accounts: BTreeMap<u64, u64>,
-    access_keys: BTreeSet<&'static str>,
+    /// And the index at which their secrets were set.
+    access_keys: BTreeMap<&'static str, u64>,
     keys: BTreeMap<KeyId, ModelKey>,
     aliases: BTreeMap<(u64, &'static str), ModelAlias>,
     requests: BTreeMap<u32, (u64, OutcomeResult)>,
@@ -61,7 +62,7 @@ impl Model {
             clock: START,
             authority: None,
             accounts: ACCOUNTS.into_iter().map(|account| (account, START)).collect(),
-            access_keys: ACCESS_KEYS.into_iter().collect(),
+            access_keys: ACCESS_KEYS.into_iter().zip(2..).collect(),
             keys: BTreeMap::new(),
             aliases: BTreeMap::new(),
             requests: BTreeMap::new(),
@@ -77,7 +78,9 @@ impl Model {
         if let Some((_, first)) = step.request.and_then(|request| self.requests.get(&request)) {
             return first.clone();
         }
-        let known = step.access_key.is_none_or(|key| self.access_keys.contains(key));
+        let known = step.access_key.is_none_or(|key| {
+            self.access_keys.get(key).is_some_and(|set_at| *set_at <= authorised_at)
+        });
         let answer = if known { self.act(authorised_at, &step.action) } else { Err(stale()) };
         let outcome = answer.unwrap_or_else(|refusal| refusal);
         if let Some(request) = step.request.filter(|_| outcome != stale()) {
@@ -90,9 +93,9 @@ impl Model {
         match action {
             Action::CreateAccount(account, access_key) => {
                 ensure(!self.accounts.contains_key(account), Reason::AccountExists)?;
-                ensure(!self.access_keys.contains(access_key), Reason::AccessKeyExists)?;
+                ensure(!self.access_keys.contains_key(access_key), Reason::AccessKeyExists)?;
                 self.accounts.insert(*account, self.clock);
-                self.access_keys.insert(access_key);
+                self.access_keys.insert(access_key, self.index);
             }
             Action::CreateAuthority(number) => {
                 ensure(self.authority.is_none(), Reason::AuthorityExists)?;
@@ -149,6 +152,7 @@ impl Model {
                 self.living(at, *key)?.tags.retain(|name, _| !names.contains(name));
                 self.mark(key_id(*key));
             }
+            Action::Iam(operation) => panic!("not of this model: {operation:?}"),
             Action::Tick => {}
         }
         Ok(done())
@@ -295,7 +299,7 @@ fn check(view: &View, model: &Model) {
     assert_eq!(accounts, model.accounts);
     for name in actions::ANY_ACCESS_KEY {
         let there = view.credential(&name.parse().unwrap()).is_some();
-        assert_eq!(there, model.access_keys.contains(name), "{name}");
+        assert_eq!(there, model.access_keys.contains_key(name), "{name}");
     }
     check_keys(view, model);
     check_aliases(view, model);

@@ -5,7 +5,7 @@ mod common;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use common::actions::{Step, steps};
+use common::actions::{Step, mixed_steps, steps};
 use common::*;
 use keystead_state::{Command, View};
 use proptest::prelude::*;
@@ -14,7 +14,7 @@ type Rows = BTreeMap<Vec<u8>, Vec<u8>>;
 
 /// Commands before the region exists, its making, and what follows.
 fn history() -> impl Strategy<Value = (Vec<Step>, Vec<Step>)> {
-    (steps(4), steps(60))
+    (steps(4), mixed_steps(60))
 }
 
 /// Runs a history; between any two commands, `between` may do something to the replica.
@@ -60,7 +60,7 @@ proptest! {
     #[test]
     fn a_replica_that_restarts_agrees_with_one_that_does_not(
         history in history(),
-        restarts in proptest::collection::btree_set(0..68_usize, 1..4),
+        restarts in proptest::collection::btree_set(0..80_usize, 1..4),
     ) {
         let steady = run(&history, |_, _| ());
         let restarted = run(&history, |at, replica| {

@@ -261,6 +261,11 @@ impl FromStr for AliasName {
 pub struct AccessKeyId(Arc<str>);
 
 impl AccessKeyId {
+    /// The first of all ids in order, from which a listing starts.
+    pub fn least() -> Self {
+        Self("0".into())
+    }
+
     /// The id.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -4,12 +4,16 @@
 #![forbid(unsafe_code)]
 
 mod arn;
+mod iam;
 mod ids;
 mod names;
 mod principal;
 mod time;
 
 pub use arn::{AliasArn, Arn, KeyArn, KmsArn, PARTITION};
+pub use iam::{
+    GroupId, GroupName, IamArn, IamPath, IamResource, PolicyId, PolicyName, UserId, UserName,
+};
 pub use ids::{
     AccessKeyId, AccountId, AliasName, ClusterId, GrantId, InvalidIdentifier, KeyId, MaterialId,
     NodeId, Region, RequestId, lower_hex,

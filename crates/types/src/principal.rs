@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use crate::{AccountId, Arn, InvalidIdentifier, PARTITION};
+use crate::{AccountId, Arn, IamArn, InvalidIdentifier, PARTITION};
 
 /// An authenticated principal, of the kinds that AWS knows.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -81,20 +81,16 @@ impl fmt::Display for Principal {
 pub enum PrincipalArn {
     /// The account itself.
     Root(AccountId),
-    /// A user of the account.
-    User {
-        /// The account.
-        account: AccountId,
-        /// Path and name without a leading slash.
-        name: Arc<str>,
-    },
+    /// A user.
+    User(IamArn),
 }
 
 impl PrincipalArn {
     /// The account that the principal belongs to.
     pub fn account(&self) -> AccountId {
         match self {
-            Self::Root(account) | Self::User { account, .. } => *account,
+            Self::Root(account) => *account,
+            Self::User(arn) => arn.account,
         }
     }
 }
@@ -103,9 +99,7 @@ impl fmt::Display for PrincipalArn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Root(account) => write!(f, "arn:{PARTITION}:iam::{account}:root"),
-            Self::User { account, name } => {
-                write!(f, "arn:{PARTITION}:iam::{account}:user/{name}")
-            }
+            Self::User(arn) => arn.fmt(f),
         }
     }
 }
@@ -114,26 +108,18 @@ impl FromStr for PrincipalArn {
     type Err = InvalidIdentifier;
 
     fn from_str(text: &str) -> Result<Self, InvalidIdentifier> {
-        let read = || {
+        let root = || {
             let arn = Arn::parse(text)?;
             let ours = arn.partition == PARTITION && arn.service == "iam" && arn.region.is_empty();
-            let account = arn.account.parse().ok().filter(|_| ours)?;
-            match arn.resource.split_once('/') {
-                None => (arn.resource == "root").then_some(Self::Root(account)),
-                Some(("user", name)) if name.split('/').all(is_name) => {
-                    Some(Self::User { account, name: name.into() })
-                }
-                Some(_) => None,
-            }
+            let root = ours && arn.resource == "root";
+            arn.account.parse().ok().filter(|_| root).map(Self::Root)
         };
-        read().ok_or_else(|| InvalidIdentifier::new("principal", text))
+        let user = || {
+            let arn: IamArn = text.parse().ok()?;
+            arn.user_name().is_some().then_some(Self::User(arn))
+        };
+        root().or_else(user).ok_or_else(|| InvalidIdentifier::new("principal", text))
     }
-}
-
-/// Characters that IAM allows in the names of its entities, and in their paths.
-fn is_name(text: &str) -> bool {
-    let allowed = |b: u8| b.is_ascii_alphanumeric() || b"+=,.@_-".contains(&b);
-    (1..=512).contains(&text.len()) && text.bytes().all(allowed)
 }
 
 #[cfg(test)]
@@ -153,7 +139,6 @@ mod tests {
             "",
             "arn:aws:iam::111122223333:user",
             "arn:aws:iam::111122223333:user/",
-            "arn:aws:iam::111122223333:user/a//b",
             "arn:aws:iam::111122223333:user/a*",
             "arn:aws:iam::111122223333:group/a",
             "arn:aws:iam::111122223333:root/a",

@@ -119,9 +119,9 @@ type Principals = ((String, bool), Option<(String, bool)>);
 fn principals(input: &kms::CreateGrantRequest) -> Result<Principals, Error> {
     let choose = |one: &Option<String>, service: &Option<String>, names: [&str; 2]| {
         let given = grants::one_of(one.as_deref(), service.as_deref(), names[0], names[1])?;
-        given
-            .map(|name| Ok((grants::principal(name, service.is_some())?, service.is_some())))
-            .transpose()
+        let is_service = service.is_some();
+        let named = given.map(|name| grants::principal(name, is_service)).transpose()?;
+        Ok::<_, Error>(named.map(|name| (name, is_service)))
     };
     let grantee = choose(
         &input.grantee_principal,

@@ -32,6 +32,7 @@ impl Operation for ListRetirableGrants {
         let retiring = grants::principal(retiring(input)?, input.retiring_principal.is_none())?;
         // A user is known by its unique id; one who does not exist retires nothing.
         let user = retiring.parse().ok().and_then(|arn| call.view.principal_id(&arn));
+        let user = user.map(|id| id.to_string());
         let page = paging::page(
             Self::NAME,
             paging::limit(input.limit, 50, 100),

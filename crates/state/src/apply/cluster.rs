@@ -49,10 +49,11 @@ pub(super) fn create_account(next: &mut Transition<'_>, op: &proto::CreateAccoun
         return Err(Reason::AccessKeyExists.into());
     }
     let (created, index) = (next.view.clock, next.index());
-    next.put_account(Account { id, created });
+    next.put_account(Account { id, created, suspended: false, rights_removed_at: 0 });
     next.put_credential(Credential {
         id: access_key,
         account: id,
+        user: None,
         sealed_secret: op.sealed_secret.clone(),
         created,
         active: true,

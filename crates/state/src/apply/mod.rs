@@ -3,6 +3,7 @@
 mod aliases;
 mod cluster;
 mod grants;
+mod iam;
 mod keys;
 mod policies;
 mod requests;
@@ -101,7 +102,7 @@ fn execute(next: &mut Transition<'_>, command: &Command, operation: &Operation) 
     if !next.view.is_initialised() {
         return Err(Reason::NotInitialised.into());
     }
-    check_credential(next, command)?;
+    iam::check_author(next, command)?;
     let at = command.authorised_at;
     match operation {
         Operation::Initialise(_) => Err(Reason::AlreadyInitialised.into()),
@@ -123,18 +124,28 @@ fn execute(next: &mut Transition<'_>, command: &Command, operation: &Operation) 
         Operation::CreateGrant(op) => grants::create(next, at, op),
         Operation::RemoveGrant(op) => grants::remove(next, at, op),
         Operation::Tick(_) => Ok(done()),
-    }
-}
-
-/// A credential that lost its right after the request was authorised decides nothing any more.
-fn check_credential(next: &Transition<'_>, command: &Command) -> Result<(), Refusal> {
-    if command.access_key_id.is_empty() {
-        return Ok(());
-    }
-    let id = command.access_key_id.parse().map_err(|_| Reason::Malformed)?;
-    match next.view.credential(&id) {
-        Some(key) if key.active && key.rights_removed_at <= command.authorised_at => Ok(()),
-        _ => Err(Refusal::Stale),
+        Operation::CreateUser(op) => iam::users::create(next, at, op),
+        Operation::CreateGroup(op) => iam::groups::create(next, op),
+        Operation::CreateManagedPolicy(op) => iam::managed_policies::create(next, op),
+        Operation::UpdateEntity(op) => iam::update(next, at, op),
+        Operation::DeleteEntity(op) => iam::delete(next, at, op),
+        Operation::TagEntity(op) => iam::tags::tag(next, at, op),
+        Operation::UntagEntity(op) => iam::tags::untag(next, at, op),
+        Operation::PutInlinePolicy(op) => iam::inline::put(next, at, op),
+        Operation::DeleteInlinePolicy(op) => iam::inline::delete(next, at, op),
+        Operation::AttachPolicy(op) => iam::attachments::attach(next, at, op),
+        Operation::DetachPolicy(op) => iam::attachments::detach(next, at, op),
+        Operation::PutPermissionsBoundary(op) => iam::boundaries::put(next, at, op),
+        Operation::DeletePermissionsBoundary(op) => iam::boundaries::delete(next, at, op),
+        Operation::AddUserToGroup(op) => iam::groups::add_user(next, at, op),
+        Operation::RemoveUserFromGroup(op) => iam::groups::remove_user(next, at, op),
+        Operation::CreatePolicyVersion(op) => iam::versions::create(next, at, op),
+        Operation::DeletePolicyVersion(op) => iam::versions::delete(next, at, op),
+        Operation::SetDefaultPolicyVersion(op) => iam::versions::set_default(next, at, op),
+        Operation::CreateAccessKey(op) => iam::access_keys::create(next, at, op),
+        Operation::UpdateAccessKey(op) => iam::access_keys::update(next, at, op),
+        Operation::DeleteAccessKey(op) => iam::access_keys::delete(next, at, op),
+        Operation::SetAccountSuspended(op) => iam::accounts::set_suspended(next, op),
     }
 }
 

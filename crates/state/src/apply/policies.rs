@@ -8,6 +8,7 @@ use keystead_policy::{
 use keystead_types::{AccountId, KeyArn, KeyId, PrincipalArn};
 
 use super::{Execution, done, fresh_key};
+use crate::iam::NamedPolicy;
 use crate::model::Policy;
 use crate::proto::{self, Command, Reason};
 use crate::transition::Transition;
@@ -53,7 +54,7 @@ pub(super) fn resolve(view: &View, named: &NamedPrincipal) -> Option<Option<(Str
         NamedPrincipal::Account(account) => view.account(*account).map(|_| None),
         NamedPrincipal::Arn(arn) => {
             let id = view.principal_id(&arn.parse().ok()?)?;
-            Some(Some((arn.clone(), id)))
+            Some(Some((arn.clone(), id.to_string())))
         }
         NamedPrincipal::UniqueId(id) => view.own_policies(id).map(|_| None),
         NamedPrincipal::CanonicalUser(_) => None,
@@ -73,8 +74,8 @@ pub(super) fn refuse_lockout(
     let own = view.own_policies(&command.user_id).ok_or(Reason::PolicyLockout)?;
     let caller = match &author {
         PrincipalArn::Root(account) => Caller::root(*account),
-        PrincipalArn::User { account, name } => {
-            Caller::user(*account, name).with_unique_id(&command.user_id)
+        PrincipalArn::User(arn) => {
+            Caller::user(arn.account, &arn.friendly_name()).with_unique_id(&command.user_id)
         }
     };
     let region = view.region().cloned().ok_or(Reason::NotInitialised)?;
@@ -87,12 +88,11 @@ pub(super) fn refuse_lockout(
         context: &context(check),
         encryption_context: &[],
     };
-    let identity: Vec<Attached<'_>> =
-        own.identity.iter().map(crate::NamedPolicy::attached).collect();
+    let identity: Vec<Attached<'_>> = own.identity.iter().map(NamedPolicy::attached).collect();
     let policies = Policies {
         key: Some(&policy.document),
         identity: &identity,
-        boundary: own.boundary.as_ref().map(crate::NamedPolicy::attached),
+        boundary: own.boundary.as_ref().map(NamedPolicy::attached),
         ..Policies::default()
     };
     if can_put_key_policy(&query, &policies) { Ok(()) } else { Err(Reason::PolicyLockout) }

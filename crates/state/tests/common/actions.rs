@@ -42,6 +42,8 @@ pub enum Action {
     DeleteAlias(u64, &'static str),
     Tag(u8, BTreeMap<String, String>),
     Untag(u8, Vec<String>),
+    /// One of IAM's, which have a model of their own.
+    Iam(Box<Operation>),
     Tick,
 }
 
@@ -105,6 +107,7 @@ impl Action {
                 let tag_keys = names.clone();
                 Operation::UntagKey(proto::UntagKey { key: key_ref(*key), tag_keys })
             }
+            Self::Iam(operation) => Operation::clone(operation),
             Self::Tick => tick(),
         }
     }
@@ -132,6 +135,24 @@ impl NewKey {
 
 pub fn steps(most: usize) -> impl Strategy<Value = Vec<Step>> {
     proptest::collection::vec(step(), 0..=most)
+}
+
+/// A step that may be one of IAM's.
+pub fn mixed_step() -> BoxedStrategy<Step> {
+    let of_iam = iam::operation().prop_map(|operation| Action::Iam(Box::new(operation)));
+    let of_iam = (of_iam, step()).prop_map(|(action, step)| Step { action, ..step });
+    prop_oneof![step(), of_iam].boxed()
+}
+
+/// A few entities of IAM, and steps of both kinds.
+pub fn mixed_steps(most: usize) -> impl Strategy<Value = Vec<Step>> {
+    let beginning = iam::beginning().into_iter().map(|first| {
+        let action = Action::Iam(Box::new(first));
+        Step { action, time: 0, lag: 0, request: None, access_key: None }
+    });
+    let beginning: Vec<_> = beginning.collect();
+    let rest = proptest::collection::vec(mixed_step(), 0..=most);
+    rest.prop_map(move |rest| beginning.iter().cloned().chain(rest).collect())
 }
 
 pub fn step() -> impl Strategy<Value = Step> {

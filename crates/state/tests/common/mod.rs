@@ -2,6 +2,7 @@
 #![allow(dead_code)] // Every test binary uses its own part of this.
 
 pub mod actions;
+pub mod iam;
 
 use std::collections::BTreeMap;
 
@@ -27,13 +28,13 @@ pub const REQUEST_CHUNK: u8 = 0x19;
 /// A command of the present version, authorised at no View in particular.
 pub fn command(time_ms: u64, operation: Operation) -> Command {
     Command {
-        user_id: String::new(),
         request_id: Vec::new(),
         time_ms,
         principal: "arn:aws:iam::111122223333:root".into(),
         access_key_id: String::new(),
         authorised_at: 0,
         version: 1,
+        user_id: String::new(),
         operation: Some(operation),
     }
 }
