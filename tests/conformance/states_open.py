@@ -15,7 +15,6 @@ OPEN_STATES = {
 
 # The operations of the table that are not built: no state of a key is tried with them.
 OPEN_OPERATIONS = {
-    "CreateGrant",
     "DeleteImportedKeyMaterial",
     "DisableKeyRotation",
     "EnableKeyRotation",
@@ -23,10 +22,7 @@ OPEN_OPERATIONS = {
     "GetParametersForImport",
     "ImportKeyMaterial",
     "ListKeyRotations",
-    "PutKeyPolicy",
     "ReplicateKey",
-    "RetireGrant",
-    "RevokeGrant",
     "RotateKeyOnDemand",
     "UpdatePrimaryRegion",
 }

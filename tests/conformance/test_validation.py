@@ -7,12 +7,6 @@ import pytest
 from expect import ABSENT_ID, UUID, missing, refused, violation, violations
 
 UNBUILT = {
-    "CreateGrant": {
-        "KeyId": ABSENT_ID,
-        "GranteePrincipal": "arn:aws:iam::000000000000:root",
-        "Operations": ["Decrypt"],
-    },
-    "PutKeyPolicy": {"KeyId": ABSENT_ID, "Policy": "{}"},
     "EnableKeyRotation": {"KeyId": ABSENT_ID},
     "GetParametersForImport": {
         "KeyId": ABSENT_ID,

@@ -1,7 +1,7 @@
 """What the columns of the walk's rows are made of: kinds of touches, inputs, audit lines."""
 
 from expect import alias_arn, unique_alias
-from walk_world import SYMMETRIC, Key
+from walk_world import SYMMETRIC, Key, default_policy, root_of
 
 # The kinds of rows in AWS's table of key states, in the order of `walk.States`.
 USED = ("ok", "D1", "S3", "S5", "S11", "S14", "ok", "gone")
@@ -102,6 +102,18 @@ def mac(_, key):
 
 def encapsulated(_, key):
     return key.encapsulated()
+
+
+def grant(_, key):
+    return key.grant()
+
+
+def own_root(account, _):
+    return root_of(account)
+
+
+def own_policy(_, key):
+    return default_policy(key.owner)
 
 
 def audit(read_only, resources, parameters=(), response=()):

@@ -19,6 +19,7 @@ from walk_columns import (
     by_alias,
     by_ciphertext,
     by_name,
+    grant,
     key_arn,
     new_alias,
     new_key,
@@ -26,9 +27,11 @@ from walk_columns import (
     own_alias,
     own_blob,
     own_key,
+    own_policy,
+    own_root,
     source_and_destination,
 )
-from walk_world import SECRET, TAG, Key, encoded
+from walk_world import SECRET, TAG, Account, Key, encoded, root_of
 
 __all__ = ["ROWS", "walk_rows_families"]
 
@@ -52,6 +55,17 @@ row(
     items=None,
     audit=audit(False, alias_and_keys, ["aliasName", "targetKeyId"]),
     grpc=set(),
+)
+row(
+    "CreateGrant",
+    touches=[
+        by_name("CreateGrant", USED, GranteePrincipal=own_root, Operations=["Decrypt", "Encrypt"])
+    ],
+    alone=None,
+    shape={"GrantId", "GrantToken"},
+    items=None,
+    audit=audit(False, key_arn, ["granteePrincipal", "keyId", "operations"], ["grantId"]),
+    grpc={"GrantId", "GrantToken"},
 )
 row(
     "CreateKey",
@@ -183,7 +197,7 @@ row(
     touches=[by_name("ListGrants", READ)],
     alone=None,
     shape={"Grants"} | PAGE,
-    items={"member": "Grants", "add": None},
+    items={"member": "Grants", "add": Key.grant},
     audit=audit(True, key_arn, ["keyId"]),
     grpc=set(),
 )
@@ -215,6 +229,24 @@ row(
     grpc=set(),
 )
 row(
+    "ListRetirableGrants",
+    touches=[],
+    alone={"RetiringPrincipal": root_of(Account(None))},
+    shape={"Grants"} | PAGE,
+    items={"member": "Grants", "add": None},
+    audit=audit(True, none, ["retiringPrincipal"]),
+    grpc=set(),
+)
+row(
+    "PutKeyPolicy",
+    touches=[by_name("PutKeyPolicy", READ, Policy=own_policy)],
+    alone=None,
+    shape=set(),
+    items=None,
+    audit=audit(False, key_arn, ["bypassPolicyLockoutSafetyCheck", "keyId", "policy"]),
+    grpc=set(),
+)
+row(
     "ReEncrypt",
     touches=[
         by_ciphertext("ReEncryptFrom", DestinationKeyId=own_key),
@@ -239,6 +271,24 @@ row(
     ),
     # Each valid input has a new destination.
     grpc={"CiphertextBlob", "DestinationKeyMaterialId", "KeyId"},
+)
+row(
+    "RetireGrant",
+    touches=[by_name("RetireGrant", READ, GrantId=grant)],
+    alone=None,
+    shape=set(),
+    items=None,
+    audit=audit(False, key_arn, ["grantId", "keyId"]),
+    grpc=set(),
+)
+row(
+    "RevokeGrant",
+    touches=[by_name("RevokeGrant", READ, GrantId=grant)],
+    alone=None,
+    shape=set(),
+    items=None,
+    audit=audit(False, key_arn, ["grantId", "keyId"]),
+    grpc=set(),
 )
 row(
     "ScheduleKeyDeletion",

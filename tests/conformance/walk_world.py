@@ -1,6 +1,8 @@
 """What the walk's inputs are made of: accounts, and keys of every state with what hangs on them."""
 
 import base64
+import json
+import secrets
 import uuid
 from dataclasses import dataclass
 
@@ -41,6 +43,22 @@ SIGNED = {
 AUTHENTICATED = {"Message": encoded(SECRET), "MacAlgorithm": "HMAC_SHA_256"}
 AGREED = {"KeyAgreementAlgorithm": "ECDH", "PublicKey": encoded(peer(ec.SECP256R1))}
 ENCAPSULATED = {"EncapsulationAlgorithm": "ML_KEM"}
+
+
+def root_of(account):
+    """The ARN of an account's root."""
+    return f"arn:aws:iam::{account.number}:root"
+
+
+def default_policy(account):
+    """The key policy that leaves everything to an account."""
+    everything = {
+        "Effect": "Allow",
+        "Principal": {"AWS": root_of(account)},
+        "Action": "kms:*",
+        "Resource": "*",
+    }
+    return json.dumps({"Version": "2012-10-17", "Statement": [everything]})
 
 
 @dataclass(frozen=True)
@@ -121,6 +139,12 @@ class Key:
         tag = {"TagKey": str(uuid.uuid4()), "TagValue": "value"}
         self.owner.ok("TagResource", {"KeyId": self.id, "Tags": [tag]})
 
+    def grant(self):
+        """The id of a new grant on the key, to its own account, which may retire it."""
+        root = root_of(self.owner)
+        body = {"KeyId": self.id, "GranteePrincipal": root, "Operations": ["DescribeKey"]}
+        return self.owner.ok("CreateGrant", body | {"RetiringPrincipal": root})["GrantId"]
+
     def become(self, state):
         """Brings the key into a state, from whichever it is in."""
         now = self.owner.ok("DescribeKey", {"KeyId": self.id})["KeyMetadata"]["KeyState"]
@@ -168,3 +192,6 @@ class AbsentKey(Key):
 
     def encapsulated(self):
         return self.owner.key(self.kind).encapsulated()
+
+    def grant(self):
+        return secrets.token_hex(32)
