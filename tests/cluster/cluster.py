@@ -164,6 +164,12 @@ class Member(Server):
         self.process.kill()
         self.process.wait()
 
+    def ended_ill(self, was_told):
+        """Whether its process, which `was_told` to end or was not, did so in a way it should not.
+        One that was killed here has no say in it."""
+        well = {0} if was_told else {0, -signal.SIGKILL}
+        return self.process is not None and self.process.returncode not in well
+
     def pause(self):
         """Stops the process where it is; it does nothing any more when this returns."""
         self.process.send_signal(signal.SIGSTOP)
@@ -273,7 +279,8 @@ class Cluster:
         return self.settle()
 
     def stop(self):
-        """Ends all nodes the polite way; every one of them must end well."""
+        """Ends all nodes the polite way; every one of them must end well, and none may have ended
+        by itself before."""
         running = self.running
         for node in running:
             # One that is paused hears of it once it goes on.
@@ -283,7 +290,7 @@ class Cluster:
         for node in running:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 node.process.wait(max(0, deadline - time.monotonic()))
-        ill = [node.name for node in running if node.process.returncode != 0]
+        ill = [node.name for node in self.nodes if node.ended_ill(node in running)]
         assert not ill, f"{ill} did not end well:\n{self.last_words()}"
 
     def kill(self):
