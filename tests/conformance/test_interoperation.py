@@ -1,7 +1,7 @@
 """What keys of Keystead make, others understand, and the other way round. `outside` has the others.
 
 A private key never leaves Keystead but in a data key pair, so what others sign, and open, is tried
-with those. What is made with MAC keys can be compared when they can be imported.
+with those. What needs a key that others have too, such as a MAC, is in `test_made_outside`.
 """
 
 import hashlib
