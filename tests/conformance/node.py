@@ -44,6 +44,15 @@ def binary():
     return path
 
 
+def harness():
+    """The program of the checks, which also does things for tests."""
+    beside = binary().with_name("keystead-harness")
+    path = pathlib.Path(os.environ.get("KEYSTEAD_HARNESS", beside))
+    if not path.is_file():
+        pytest.fail(f"{path} is not there: build keystead-testkit, or name it in KEYSTEAD_HARNESS")
+    return path
+
+
 def features():
     """What the program says that it was built with, e.g. {"test-clock"}."""
     said = subprocess.run([binary(), "--version"], check=True, capture_output=True, text=True)

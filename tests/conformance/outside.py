@@ -41,6 +41,7 @@ CURVES = {
 # The DER form of a public key and of a private one of ML-KEM-512 up to the raw key, by RFC 9935.
 KEM_512_PUBLIC = bytes.fromhex("30820332300b06096086480165030404010382032100")
 KEM_512_SEED = bytes.fromhex("3054020100300b060960864801650304040104428040")
+POST_QUANTUM = "only OpenSSL 3.5 and later has ML-DSA and ML-KEM"
 
 
 def der(public):
@@ -146,14 +147,56 @@ def public_of(spec, private):
 def openssl(folder, *arguments, **files):
     """Output of the `openssl` command; `files` are written to the folder, and stand for their
     names among the arguments."""
+    done = run_openssl(folder, *arguments, **files)
+    assert done.returncode == 0, done.stderr.decode()
+    return done.stdout
+
+
+def run_openssl(folder, *arguments, **files):
     for name, content in files.items():
         (folder / name).write_bytes(content)
     command = [shutil.which("openssl"), *arguments]
     if command[0] is None:
         pytest.skip("there is no openssl command here")
-    done = subprocess.run(command, cwd=folder, capture_output=True)
-    assert done.returncode == 0, done.stderr.decode()
-    return done.stdout
+    return subprocess.run(command, cwd=folder, capture_output=True)
+
+
+def openssl_verifies(folder, algorithm, public, message, signature):
+    """Whether the `openssl` command takes the signature for one of the message as a whole, with a
+    public key in DER."""
+    files = {"public": public, "signature": signature, "text": message}
+    key, how = ["public", "-keyform", "DER"], signing_options(algorithm)
+    if algorithm.startswith(("ED25519", "ML_DSA")):
+        how = ["pkeyutl", "-verify", *how, "-pubin", "-inkey", *key, "-in", "text"]
+        how, yes = [*how, "-sigfile", "signature"], b"Signature Verified Successfully"
+    else:
+        how = ["dgst", *how, "-verify", *key, "-signature", "signature", "text"]
+        yes = b"Verified OK"
+    done = run_openssl(folder, *how, **files)
+    said = done.stdout + done.stderr
+    # Whatever else goes wrong is no verdict.
+    no = b"verification failure" in said.lower() or b"Error verifying data" in said
+    assert (done.returncode, yes in said, no) in ((0, True, False), (1, False, True)), said
+    return done.returncode == 0
+
+
+def signing_options(algorithm):
+    """What the `openssl` command needs to know of an algorithm."""
+    if algorithm.startswith(("ED25519", "ML_DSA")):
+        instance = ["-pkeyopt", "instance:Ed25519ph"] if "_PH_" in algorithm else []
+        return ["-rawin", *instance]
+    options = [f"-sha{bits_of(algorithm)}"]
+    if algorithm.startswith("RSASSA_PSS"):
+        options += ["-sigopt", "rsa_padding_mode:pss", "-sigopt", "rsa_pss_saltlen:digest"]
+    return options
+
+
+def require_openssl(algorithm):
+    """Skips the test where the `openssl` command is too old for an algorithm."""
+    if algorithm == "ED25519_PH_SHA_512" and openssl_version() < (3, 2):
+        pytest.skip("only OpenSSL 3.2 and later has Ed25519ph")
+    if algorithm == "ML_DSA_SHAKE_256" and openssl_version() < (3, 5):
+        pytest.skip(POST_QUANTUM)
 
 
 @functools.cache

@@ -1,7 +1,7 @@
 """What keys of Keystead make, others understand, and the other way round. `outside` has the others.
 
 A private key never leaves Keystead but in a data key pair, so what others sign, and open, is tried
-with those. What is made with MAC keys can be compared when they can be imported.
+with those. What needs a key that others have too, such as a MAC, is in `test_made_outside`.
 """
 
 import hashlib
@@ -36,22 +36,24 @@ from outside import (
     HASHES,
     KEM_512_PUBLIC,
     KINDS,
+    POST_QUANTUM,
     bits_of,
     decapsulate,
     der,
     encapsulate,
     oaep,
     openssl,
+    openssl_verifies,
     openssl_version,
     pss,
     public_of,
+    require_openssl,
     verifies,
 )
 
 TEXT = b"a text that two implementations agree on"
 PAIRS = [(spec, usage) for spec, usage in ALGORITHMS if has_public_key(spec)]
 AGREEING = [spec for spec, usage in ALGORITHMS if usage == "KEY_AGREEMENT"]
-POST_QUANTUM = "only OpenSSL 3.5 and later has ML-DSA and ML-KEM"
 
 
 def public_key(kms, key):
@@ -116,27 +118,12 @@ class TestSignatures:
                     assert verifies(public, algorithm, "RAW", text, signature)
 
     def test_to_openssl(self, kms, keys, tmp_path, spec, algorithm):
-        if algorithm == "ED25519_PH_SHA_512" and openssl_version() < (3, 2):
-            pytest.skip("only OpenSSL 3.2 and later has Ed25519ph")
-        if algorithm == "ML_DSA_SHAKE_256" and openssl_version() < (3, 5):
-            pytest.skip(POST_QUANTUM)
+        require_openssl(algorithm)
         key = keys(spec, "SIGN_VERIFY")
         message_type = next(iter(MESSAGES[algorithm]))
         given = self.form(None, algorithm, message_type, TEXT)
         signature = self.signed(kms, key, algorithm, message_type, given)
-        files = {"public": public_key(kms, key), "signature": signature, "text": given}
-        verify = ["-keyform", "DER", "-signature", "signature"]
-        if algorithm.startswith(("ED25519", "ML_DSA")):
-            how = ["-verify", "-pubin", "-inkey", "public", *verify[:2], "-rawin", "-in", "text"]
-            if algorithm == "ED25519_PH_SHA_512":
-                how += ["-pkeyopt", "instance:Ed25519ph"]
-            said = openssl(tmp_path, "pkeyutl", *how, "-sigfile", "signature", **files)
-            assert b"Signature Verified Successfully" in said
-            return
-        if algorithm.startswith("RSASSA_PSS"):
-            verify += ["-sigopt", "rsa_padding_mode:pss", "-sigopt", "rsa_pss_saltlen:digest"]
-        how = [f"-sha{bits_of(algorithm)}", "-verify", "public", *verify, "text"]
-        assert openssl(tmp_path, "dgst", *how, **files) == b"Verified OK\n"
+        assert openssl_verifies(tmp_path, algorithm, public_key(kms, key), given, signature)
 
 
 @pytest.mark.parametrize("spec", CURVES)

@@ -2,25 +2,14 @@
 
 import concurrent.futures
 import contextlib
-import os
-import pathlib
 import subprocess
 
 import boto3
 import botocore.config
 import pytest
-from node import REGION, binary, serving
+from node import REGION, harness, serving
 
 CALLS, THREADS = 1000, 8
-
-
-def harness():
-    """The program of the checks, which has the proxy."""
-    beside = binary().with_name("keystead-harness")
-    path = pathlib.Path(os.environ.get("KEYSTEAD_HARNESS", beside))
-    if not path.is_file():
-        pytest.fail(f"{path} is not there: build keystead-testkit, or name it in KEYSTEAD_HARNESS")
-    return path
 
 
 @contextlib.contextmanager

@@ -9,13 +9,15 @@ import subprocess
 import time
 from dataclasses import dataclass
 
+import ports
 import pytest
 from node import EXPORT, ROOT, binary
 from region import client, opens, seal
 
 SCRIPT = ROOT / "scripts" / "cluster"
 SCRIPT_SECONDS = 120
-FIRST_PORTS = range(20000, 30000, 100)
+# Each of the three has ten.
+PORTS = 30
 
 
 @dataclass
@@ -59,11 +61,6 @@ class Cluster:
         return client(f"http://127.0.0.1:{self.port + 10 * (node - 1)}", credentials)
 
 
-def is_free(port):
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) != 0
-
-
 def lives(pid):
     """Whether there is such a process; one that nobody waited for has no command line any more."""
     try:
@@ -74,8 +71,7 @@ def lives(pid):
 
 @pytest.fixture
 def cluster(folder):
-    port = next(first for first in FIRST_PORTS if all(map(is_free, range(first, first + 30))))
-    cluster = Cluster(folder / "cluster", port)
+    cluster = Cluster(folder / "cluster", ports.take(PORTS)[0])
     yield cluster
     cluster.done("down", "--wipe")
     assert not cluster.folder.exists()

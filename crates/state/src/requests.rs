@@ -65,7 +65,7 @@ impl RequestChunk {
     }
 
     /// Its requests, in order of their log entries.
-    pub(crate) fn requests(&self) -> impl DoubleEndedIterator<Item = Remembered> {
+    pub(crate) fn requests(&self) -> impl Iterator<Item = Remembered> {
         // What was read or encoded here decodes here.
         let record = RequestChunkRecord::decode(self.record()).unwrap_or_default();
         record.requests.into_iter().filter_map(Remembered::read)

@@ -10,8 +10,8 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 use keystead_testkit::checks::{
-    Outcome, audit, bench, bench_cluster, chaos, memory, mutations, retries, sim, slow_keys,
-    syscalls, timing, tls,
+    Outcome, audit, bench, bench_cluster, chaos, material, memory, mutations, retries, sim,
+    slow_keys, syscalls, timing, tls,
 };
 use keystead_testkit::proxy::DropFirstReply;
 
@@ -50,6 +50,8 @@ enum Check {
     TlsGroup(tls::Options),
     /// A proxy for tests of other clients; prints its address and runs until it is ended.
     Proxy(ProxyOptions),
+    /// Does with key material what it is told on standard input, for tests in other languages.
+    Material,
     /// The server that `bench` compares with.
     #[command(hide = true)]
     BareServer(bench::BareOptions),
@@ -84,6 +86,7 @@ async fn main() -> ExitCode {
         Check::Timing(options) => timing::run(&options),
         Check::TlsGroup(options) => tls::run(&options).await,
         Check::Proxy(options) => proxy(&options).await.map(|()| Outcome::default()),
+        Check::Material => material::run().map(|()| Outcome::default()),
         Check::BareServer(options) => {
             bench::serve_bare(&options).await.map(|()| Outcome::default())
         }
