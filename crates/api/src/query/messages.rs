@@ -46,7 +46,7 @@ pub fn policy_version_not_found(arn: impl Display, version: impl Display) -> Fau
     not_found(text)
 }
 
-/// A user whose name is taken; names differ in more than case.
+/// A user whose name is taken.
 pub fn user_exists(name: impl Display) -> Fault {
     exists(format!("User with name {name} already exists."))
 }

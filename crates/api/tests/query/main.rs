@@ -91,6 +91,18 @@ fn numbers_booleans_and_enumerations_are_read_from_texts() {
 }
 
 #[test]
+fn what_has_a_text_has_no_parts() {
+    for [value, part] in [
+        [("UserName", "bob"), ("UserName.x", "eve")],
+        [("MaxItems", "7"), ("MaxItems.member.1", "8")],
+        [("PathPrefix", ""), ("PathPrefix.", "")],
+    ] {
+        let text = malformed::<iam::ListAttachedUserPoliciesRequest>(&[value, part]);
+        assert!(text.starts_with("Unexpected type of value at '"), "{text}");
+    }
+}
+
+#[test]
 fn long_lists_are_in_order() {
     let pairs: Vec<_> =
         (1..=50).map(|i| (format!("TagKeys.member.{i}"), format!("k{i}"))).collect();
