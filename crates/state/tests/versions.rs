@@ -18,6 +18,10 @@ const ROWS: &str = include_str!("data/chunked-rows-v1.hex");
 /// Rows with members that no command of version 1 fills.
 const MORE_ROWS: &str = include_str!("data/more-rows-v1.hex");
 
+/// The same of the operations of IAM.
+const IAM_COMMANDS: &str = include_str!("data/iam-commands-v1.hex");
+const IAM_ROWS: &str = include_str!("data/iam-rows-v1.hex");
+
 /// The two columns of a fixture; lines that start with # say what it is.
 fn columns(fixture: &str) -> Vec<(Vec<u8>, Vec<u8>)> {
     let lines = fixture.lines().filter(|line| !line.starts_with('#'));
@@ -58,23 +62,25 @@ fn an_operation_that_is_not_known_stops_the_node() {
 
 #[test]
 fn commands_of_version_1_have_the_outcomes_they_had() {
-    let mut replica = Replica::default();
-    let mut operations = std::collections::BTreeSet::new();
-    for (number, (encoded, outcome)) in columns(COMMANDS).into_iter().enumerate() {
-        let command = Command::decode(encoded.as_slice()).unwrap();
-        let operation = command.operation.as_ref().unwrap();
-        operations.insert(format!("{operation:?}").split('(').next().unwrap().to_owned());
-        let expected = Outcome::decode(outcome.as_slice()).unwrap().result.unwrap();
-        assert_eq!(replica.send(&command), expected, "command {}: {command:?}", number + 1);
+    for (commands, rows, count) in [(COMMANDS, ROWS, 15), (IAM_COMMANDS, IAM_ROWS, 24)] {
+        let mut replica = Replica::default();
+        let mut operations = std::collections::BTreeSet::new();
+        for (number, (encoded, outcome)) in columns(commands).into_iter().enumerate() {
+            let command = Command::decode(encoded.as_slice()).unwrap();
+            let operation = command.operation.as_ref().unwrap();
+            operations.insert(format!("{operation:?}").split('(').next().unwrap().to_owned());
+            let expected = Outcome::decode(outcome.as_slice()).unwrap().result.unwrap();
+            assert_eq!(replica.send(&command), expected, "command {}: {command:?}", number + 1);
+        }
+        assert_eq!(operations.len(), count, "every operation of version 1: {operations:?}");
+        let there: Vec<_> = replica.view.rows().collect();
+        assert!(there == columns(rows), "the rows are those that version 1 writes");
     }
-    assert_eq!(operations.len(), 15, "every operation of version 1: {operations:?}");
-    let rows: Vec<_> = replica.view.rows().collect();
-    assert!(rows == columns(ROWS), "the rows are those that version 1 writes");
 }
 
 #[test]
 fn rows_of_version_1_load_and_are_written_the_same() {
-    for fixture in [ROWS, MORE_ROWS] {
+    for fixture in [ROWS, MORE_ROWS, IAM_ROWS] {
         let rows = columns(fixture);
         let view = View::from_rows(rows.clone(), 100).unwrap();
         assert!(view.rows().eq(rows), "written as they were read");
@@ -124,4 +130,44 @@ fn rows_of_version_1_mean_what_they_meant() {
     let relatives = key.multi_region.as_ref().unwrap();
     assert_eq!(relatives.primary.as_str(), "us-east-1");
     assert_eq!(relatives.replicas.len(), 2);
+}
+
+#[test]
+fn rows_of_iam_mean_what_they_meant() {
+    let view = View::from_rows(columns(IAM_ROWS), 100).unwrap();
+    let owner = account(iam::OWNER);
+    let alicia = view.user_named(owner, &"ALICIA".parse().unwrap()).unwrap();
+    assert_eq!(alicia.arn().to_string(), "arn:aws:iam::111122223333:user/staff/Alicia");
+    assert_eq!(alicia.id.to_string(), iam::user_id(0));
+    assert_eq!((alicia.tags.len(), alicia.tags["Team"].as_str()), (1, "b"));
+    assert!(alicia.rights_removed_at > 0);
+    let named = |policy: keystead_state::NamedPolicy| (policy.name, policy.policy.text.clone());
+    let policies: Vec<_> = view.identity_policies(alicia).into_iter().map(named).collect();
+    let managed = |name: &str| format!("arn:aws:iam::111122223333:policy/{name}");
+    assert_eq!(
+        policies,
+        [
+            ("user/Alicia/in".into(), "{}".into()),
+            (managed("write"), "[2]".into()),
+            ("group/devs/in".into(), "[1]".into()),
+            (managed("read"), "{}".into()),
+        ]
+    );
+    let boundary = view.boundary_of(alicia).map(named);
+    assert_eq!(boundary, Some((managed("read"), "{}".into())));
+    let keys: Vec<_> = view.access_keys_of(owner, Some(&alicia.id)).collect();
+    assert_eq!((keys.len(), keys[0].id.as_str(), keys[0].active), (1, "AKIA0", false));
+    let write = view.managed_policy_named(owner, &"write".parse().unwrap()).unwrap();
+    assert_eq!((write.default_version, write.latest_version, write.versions.len()), (2, 3, 2));
+    let suspended: Vec<_> = view.accounts().map(|account| account.suspended).collect();
+    assert_eq!(suspended, [false, true]);
+}
+
+#[test]
+fn rows_that_refer_to_what_is_not_there_are_refused() {
+    let referred_to = [0x14, 0x20, 0x21, 0x22];
+    for tag in referred_to {
+        let rows = columns(IAM_ROWS).into_iter().filter(|(key, _)| key[0] != tag);
+        assert!(View::from_rows(rows, 100).is_err(), "{tag:x}");
+    }
 }
