@@ -170,6 +170,14 @@ class Member(Server):
         well = {0} if was_told else {0, -signal.SIGKILL}
         return self.process is not None and self.process.returncode not in well
 
+    def heeds_sigterm(self):
+        """Whether its process catches the signal, or has already ended."""
+        if not self.is_running:
+            return True
+        status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
+        caught = int(re.search(r"^SigCgt:\s+(\w+)", status, re.MULTILINE)[1], 16)
+        return bool(caught >> (signal.SIGTERM - 1) & 1)
+
     def pause(self):
         """Stops the process where it is; it does nothing any more when this returns."""
         self.process.send_signal(signal.SIGSTOP)
@@ -283,6 +291,8 @@ class Cluster:
         by itself before."""
         running = self.running
         for node in running:
+            # One that was launched just now would die of the signal instead.
+            eventually(node.heeds_sigterm, PROBE_SECONDS, node.last_words)
             # One that is paused hears of it once it goes on.
             node.process.send_signal(signal.SIGTERM)
             node.resume()

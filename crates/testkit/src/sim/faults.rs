@@ -74,7 +74,9 @@ pub(super) async fn power_failure(world: &World, lasts: Duration) {
 
 async fn fail_disk(world: &World, target: Target, lasts: Duration) {
     let Some(host) = world.resolve(target) else { return };
-    world.hosts[host].fail_disk();
+    if !world.hosts[host].fail_disk() {
+        return;
+    }
     sleep(lasts).await;
     // A disk that nobody used did not fail.
     world.crash(host);
@@ -168,9 +170,11 @@ async fn guest(world: &World, lasts: Duration) {
         return;
     }
     world.count("guests with a vote");
+    world.event(format!("guest {id} has a vote"));
     sleep(lasts).await;
     if change(world, Change::Remove(id), Standing::Absent).await {
         world.count("guests removed");
+        world.event(format!("guest {id} is removed"));
         world.hosts[GUEST].lose_disk();
     }
 }

@@ -145,11 +145,16 @@ impl Host {
         true
     }
 
-    /// Lets the next sync of the disk fail. The node must stop then.
-    pub(super) fn fail_disk(&self) {
+    /// Lets the next sync of the disk fail. The node must stop then. Nothing happens, and the
+    /// answer is no, where none runs: the one that is started next would fail much later.
+    pub(super) fn fail_disk(&self) -> bool {
         let mut state = self.lock();
+        if state.running.is_none() {
+            return false;
+        }
         state.failing = true;
         state.disk.fail();
+        true
     }
 
     /// Whether the node may have stopped because its disk was told to fail.

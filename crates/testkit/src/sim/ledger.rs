@@ -1,6 +1,6 @@
 //! What was promised and what was seen, and whether they agree.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use keystead_raft::Status;
@@ -25,10 +25,15 @@ pub(super) struct Ledger {
     created: BTreeMap<u64, u64>,
     digests: BTreeMap<u64, Digest>,
     snapshots: BTreeMap<u64, [u8; 32]>,
-    leaders: BTreeMap<u64, NodeId>,
+    terms: BTreeSet<u64>,
+    followed: BTreeMap<HostId, (Life, Vote)>,
     sights: BTreeMap<HostId, Sight>,
     violations: Vec<String>,
 }
+
+/// A leader, by its term and its id. Openraft orders votes by both: in one term a node with a
+/// greater id may be elected after another.
+pub(super) type Vote = (u64, NodeId);
 
 #[derive(Clone, Copy)]
 struct Acknowledged {
@@ -67,7 +72,7 @@ impl Ledger {
 
     /// How many terms had a leader.
     pub(super) fn terms(&self) -> usize {
-        self.leaders.len()
+        self.terms.len()
     }
 
     /// How many commands were acknowledged.
@@ -124,7 +129,7 @@ impl Ledger {
         view: &View,
         now: UnixMillis,
     ) {
-        self.check_leader(status);
+        self.check_leader(host, life, status);
         if let Some((index, digest)) = status.snapshot
             && *self.snapshots.entry(index).or_insert(digest) != digest
         {
@@ -187,13 +192,19 @@ impl Ledger {
         }
     }
 
-    /// No two nodes lead in one term, as far as anybody knows.
-    fn check_leader(&mut self, status: &Status) {
+    /// A node that follows one vote never follows a lesser one again, not while it lives.
+    fn check_leader(&mut self, host: HostId, life: Life, status: &Status) {
         let Some(leader) = status.leader else { return };
-        let first = *self.leaders.entry(status.term).or_insert(leader);
-        if first != leader {
-            let term = status.term;
-            self.violation(format!("term {term} has two leaders: {first} and {leader}"));
+        let vote = (status.term, leader);
+        self.terms.insert(status.term);
+        if let Some((of, last)) = self.followed.insert(host, (life, vote))
+            && of == life
+            && last > vote
+        {
+            let ((term, leader), (newer, other)) = (vote, last);
+            self.violation(format!(
+                "host {host} follows {leader} of term {term} after {other} of term {newer}"
+            ));
         }
     }
 

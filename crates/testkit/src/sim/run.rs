@@ -104,7 +104,8 @@ async fn serves(world: &World, round: u64) {
     let began = Instant::now();
     while members(world).is_none() {
         if began.elapsed() > RECOVERY {
-            return world.ledger().violation(format!("no leader within {RECOVERY:?}"));
+            let text = format!("no leader of all within {RECOVERY:?}: {}", standing(world));
+            return world.ledger().violation(text);
         }
         sleep(POLL).await;
     }
@@ -135,6 +136,23 @@ fn members(world: &World) -> Option<Vec<(HostId, Running)>> {
         agrees.then_some((host.id, running))
     };
     leader.members.iter().map(|known| member(known.id)).collect()
+}
+
+/// What each host says of itself, and whom the one that leads takes for members.
+fn standing(world: &World) -> String {
+    let said = world.hosts.iter().map(|host| {
+        let Some(running) = host.running() else { return format!("host {} is down", host.id) };
+        let status = running.node.status();
+        let leader = status.leader.map_or_else(|| "nobody".to_owned(), |leader| leader.to_string());
+        let members = status.members.iter().map(|known| match known.voter {
+            true => known.id.to_string(),
+            false => format!("{} without a vote", known.id),
+        });
+        let members = members.filter(|_| running.leads()).collect::<Vec<_>>().join(" and ");
+        let (id, term) = (status.node_id, status.term);
+        format!("host {} is {id}, follows {leader} in term {term} {members}", host.id)
+    });
+    said.collect::<Vec<_>>().join("; ")
 }
 
 /// One clock after the other goes wrong while nothing else does; commands go on.

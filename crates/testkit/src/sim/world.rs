@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::clock::true_time;
 use super::commands::Cluster;
 use super::host::{Host, Running, failure};
-use super::ledger::Ledger;
+use super::ledger::{Ledger, Vote};
 use super::network::{HostId, Network};
 use super::plan::{GUEST, MEMBERS, Target};
 use super::transport::address;
@@ -97,7 +97,10 @@ impl World {
     /// Starts the node of a host, if it does not run.
     pub(super) async fn start(&self, host: HostId) {
         match self.hosts[host].start().await {
-            Ok(Some(_)) => self.event(format!("host {host} runs")),
+            Ok(Some(running)) => {
+                let node = running.node.status().node_id;
+                self.event(format!("host {host} runs as {node}"));
+            }
             Ok(None) => {}
             Err(error) => {
                 self.ledger().violation(format!("host {host} cannot start any more: {error}"));
@@ -133,7 +136,7 @@ impl World {
 
     /// Looks at everything, all the time.
     pub(super) async fn watch(self: Arc<Self>) {
-        let mut leader = None;
+        let mut leader: Option<Vote> = None;
         for tick in 0u32.. {
             for host in &self.hosts {
                 let Some(running) = host.running() else { continue };
@@ -148,11 +151,9 @@ impl World {
                     ledger.check_all(&view, &format!("host {}", host.id));
                 }
                 drop(ledger);
-                if running.leads()
-                    && leader
-                        .replace((status.term, host.id))
-                        .is_none_or(|(term, _)| term < status.term)
-                {
+                let vote = (status.term, status.node_id);
+                if running.leads() && leader.is_none_or(|last| last < vote) {
+                    leader = Some(vote);
                     self.event(format!("host {} leads term {}", host.id, status.term));
                 }
             }
@@ -176,11 +177,11 @@ impl World {
         rng.choice(running)
     }
 
-    /// The host whose node leads; of several the one of the highest term.
+    /// The host whose node leads; of several the one of the greatest vote.
     pub(super) fn leader(&self) -> Option<HostId> {
         let leading = self.hosts.iter().filter_map(|host| {
-            let running = host.running().filter(Running::leads)?;
-            Some((running.node.status().term, host.id))
+            let status = host.running().filter(Running::leads)?.node.status();
+            Some(((status.term, status.node_id), host.id))
         });
         leading.max().map(|(_, host)| host)
     }
