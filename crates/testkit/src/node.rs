@@ -158,6 +158,14 @@ impl Node {
         self.process.resident_bytes()
     }
 
+    /// Processor time that it has used since its start, in seconds.
+    ///
+    /// # Errors
+    /// The process does not run.
+    pub fn cpu_seconds(&self) -> Result<f64> {
+        self.process.cpu_seconds()
+    }
+
     /// The lines of its log that tell of a panic.
     ///
     /// # Errors

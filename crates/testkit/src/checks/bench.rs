@@ -23,9 +23,9 @@ use tonic::codegen::http::uri::PathAndQuery;
 use tonic::transport::Endpoint;
 use tonic_prost::ProstCodec;
 
-use super::{Common, Outcome};
+use super::{Common, Outcome, decision};
 use crate::client::{self, Client, Reply, Target};
-use crate::node::{Mode, Node};
+use crate::node::{ACCOUNT, Mode, Node};
 
 const PLAINTEXT: usize = 32;
 const GRPC_PATH: &str = "/keystead.kms.v1.KeyManagementService/Encrypt";
@@ -77,12 +77,13 @@ pub async fn run(options: &Options) -> Result<Outcome> {
             grpc: grpc(&encrypt, options).await.context("gRPC")?,
         });
     }
+    let authorisation = authorisation(&node, &encrypt, options).await?;
     let json = median(rounds.iter().map(|round| round.json / round.bare));
     let grpc = median(rounds.iter().map(|round| round.grpc / round.bare));
     let rate = |of: fn(&Round) -> f64| median(rounds.iter().map(of)).round();
     let figures = format!(
         "Encrypt per second at {} connections, medians of {} rounds of {} s: bare hyper {}, AWS \
-         JSON {} (ratio {json:.2}), gRPC {} (ratio {grpc:.2})",
+         JSON {} (ratio {json:.2}), gRPC {} (ratio {grpc:.2}); {authorisation}",
         options.connections,
         options.rounds,
         options.seconds,
@@ -93,6 +94,36 @@ pub async fn run(options: &Options) -> Result<Outcome> {
     let mut outcome = Outcome { figures, violations: Vec::new() };
     outcome.require(json >= options.least, || format!("AWS JSON is below {}", options.least));
     Ok(outcome)
+}
+
+/// What a key policy of ten statements with conditions costs, beside the one that a key has by
+/// default.
+async fn authorisation(node: &Node, plain: &Encrypt, options: &Options) -> Result<String> {
+    let decision = decision::nanoseconds(ACCOUNT)?;
+    let guarded = Encrypt::prepare(node.target()).await?;
+    let policy = decision::ten_statements(ACCOUNT).to_string();
+    let input = json!({ "KeyId": guarded.key, "Policy": policy });
+    Client::new(node.target().clone()).ok("PutKeyPolicy", &input).await?;
+    let (mut with, mut without) = (Vec::new(), Vec::new());
+    for _ in 0..options.rounds {
+        with.push(processor_time(node, &guarded, options).await?);
+        without.push(processor_time(node, plain, options).await?);
+    }
+    let (with, without) = (median(with.into_iter()), median(without.into_iter()));
+    let share = 100.0 * (with - without + decision / 1000.0).max(0.0) / with;
+    Ok(format!(
+        "a decision by ten statements {decision:.0} ns; Encrypt takes {without:.1} µs of the node's \
+         processors with the default policy, {with:.1} µs with ten statements that look at the \
+         request, of which deciding is about {share:.0} %"
+    ))
+}
+
+/// Microseconds of the node's processors for one Encrypt.
+async fn processor_time(node: &Node, encrypt: &Encrypt, options: &Options) -> Result<f64> {
+    let before = node.cpu_seconds()?;
+    let rate = http(node.target().address, &encrypt.request()?, options).await?;
+    let used = node.cpu_seconds()? - before;
+    Ok(used * 1e6 / (rate * options.seconds as f64))
 }
 
 /// Serves a fixed reply for ever, on an address that is printed first.

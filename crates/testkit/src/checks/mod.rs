@@ -8,6 +8,7 @@ pub mod audit;
 pub mod bench;
 pub mod bench_cluster;
 pub mod chaos;
+mod decision;
 pub mod material;
 pub mod memory;
 pub mod mutations;
