@@ -97,13 +97,11 @@ pub struct MemberArguments {
 #[derive(Subcommand)]
 pub enum AccountCommand {
     /// Create an account; prints its root's access key, this once.
-    Create {
-        #[command(flatten)]
-        node: NodeArguments,
-        /// Twelve digits.
-        #[arg(value_name = "ID")]
-        account: AccountId,
-    },
+    Create(AccountArguments),
+    /// Refuse all callers of an account, at once. Its keys stay.
+    Suspend(AccountArguments),
+    /// Take the callers of an account again.
+    Resume(AccountArguments),
     /// List the accounts.
     List {
         #[command(flatten)]
@@ -112,6 +110,26 @@ pub enum AccountCommand {
         #[arg(long, value_enum, default_value_t = Output::Table)]
         output: Output,
     },
+}
+
+/// A node, and an account of it.
+#[derive(Args)]
+pub struct AccountArguments {
+    #[command(flatten)]
+    node: NodeArguments,
+    /// Twelve digits.
+    #[arg(value_name = "ID")]
+    account: AccountId,
+}
+
+impl AccountArguments {
+    async fn suspend(self, suspended: bool) -> Result<()> {
+        let (region, account) = (String::new(), self.account.to_string());
+        let request = proto::SetAccountSuspendedRequest { region, account, suspended };
+        let answer = self.node.connect().await?.api().set_account_suspended(request).await;
+        AdminClient::told(answer)?;
+        Ok(())
+    }
 }
 
 /// Runs `keystead cluster …`.
@@ -145,12 +163,14 @@ pub async fn run(command: ClusterCommand) -> Result<()> {
 pub async fn account(command: AccountCommand) -> Result<()> {
     let region = String::new();
     match command {
-        AccountCommand::Create { node, account } => {
+        AccountCommand::Create(AccountArguments { node, account }) => {
             let request = proto::CreateAccountRequest { region, account: account.to_string() };
             let answer = node.connect().await?.api().create_account(request).await;
             let made = AdminClient::told(answer)?;
             show_access_key(account, &made.access_key_id, &made.secret_access_key)
         }
+        AccountCommand::Suspend(arguments) => arguments.suspend(true).await,
+        AccountCommand::Resume(arguments) => arguments.suspend(false).await,
         AccountCommand::List { node, output } => {
             let request = proto::ListAccountsRequest { region };
             let answer = node.connect().await?.api().list_accounts(request).await;
@@ -159,10 +179,11 @@ pub async fn account(command: AccountCommand) -> Result<()> {
                 .into_iter()
                 .map(|found| {
                     let created = UnixMillis(found.created_ms).to_string();
-                    json!({ "AccountId": found.id, "Created": created })
+                    let status = if found.suspended { "suspended" } else { "active" };
+                    json!({ "AccountId": found.id, "Status": status, "Created": created })
                 })
                 .collect();
-            rows_of(output, "Accounts", &["AccountId", "Created"], rows)
+            rows_of(output, "Accounts", &["AccountId", "Status", "Created"], rows)
         }
     }
 }

@@ -200,7 +200,7 @@ fn denial(principal: &Principal, resource: &Resource<'_>, verdict: Option<&Verdi
             messages::access_denied_foreign(principal, action)
         }
         Asked::Arn(arn) => messages::access_denied(principal, action, arn),
-        Asked::Principal(arn) => messages::access_denied(principal, action, arn),
+        Asked::Named(arn) => messages::access_denied(principal, action, arn),
         Asked::Anything => messages::access_denied(principal, action, "*"),
     }
 }

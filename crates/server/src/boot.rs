@@ -3,8 +3,6 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use keystead_crypto::keyring::{DomainKey, Keyring, RootKey};
 use keystead_crypto::material::KeyMaterial;
 use keystead_crypto::seal::{Seal, SealError};
@@ -20,6 +18,7 @@ use keystead_types::{
     UnixMillis,
 };
 
+use crate::access_key;
 use crate::clock::{self, ServerClock};
 use crate::region::RegionServer;
 
@@ -83,19 +82,12 @@ pub struct NewAccount {
 }
 
 impl NewAccount {
-    /// An account with a new access key: `AKIA` and 16 random characters of base 32 with a secret
-    /// of 40 characters of base 64, as IAM makes them.
+    /// An account with a new access key.
     ///
     /// # Errors
     /// The random generator failed.
     pub fn generate(account: AccountId) -> Result<Self, BootError> {
-        const ALPHABET: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
-        let random: [u8; 16] = random::bytes()?;
-        let tail = random.iter().map(|byte| char::from(ALPHABET[usize::from(byte & 31)]));
-        let id: String = "AKIA".chars().chain(tail).collect();
-        let access_key_id = id.parse().map_err(|_| BootError::Refused("a bad id".into()))?;
-        let secret = zeroize::Zeroizing::new(random::bytes::<30>()?);
-        let secret = STANDARD.encode(*secret).into();
+        let (access_key_id, secret) = access_key::generate()?;
         Ok(Self { account, access_key_id, secret })
     }
 }
@@ -220,6 +212,23 @@ pub async fn ensure_account(server: &RegionServer, new: &NewAccount) -> Result<(
         }),
     )
     .await
+}
+
+/// Refuses the callers of an account, or takes them again.
+///
+/// # Errors
+/// [`BootError::Refused`] where there is no such account, or nobody to decide.
+pub(crate) async fn suspend_account(
+    server: &RegionServer,
+    account: AccountId,
+    suspended: bool,
+) -> Result<(), BootError> {
+    if server.view().account(account).is_none() {
+        return Err(BootError::Refused(format!("there is no account {account}")));
+    }
+    let account = account.number();
+    let command = proto::SetAccountSuspended { account, suspended };
+    propose(server, command::Operation::SetAccountSuspended(command)).await
 }
 
 /// Creates a key and its aliases, unless the key exists.

@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use keystead_api::kms;
 use keystead_policy::Context;
 use keystead_state::{Key, View};
 use keystead_types::{KmsArn, Principal, Region, UnixMillis};
@@ -16,7 +15,7 @@ use crate::resolve::{Asked, Found, Resource};
 pub(crate) struct Facts<'a> {
     named: Vec<(&'static str, Cow<'a, str>, Given)>,
     encryption_context: Option<&'a BTreeMap<String, String>>,
-    tags: &'a [kms::Tag],
+    tags: Vec<(&'a str, &'a str)>,
     tag_keys: &'a [String],
 }
 
@@ -46,8 +45,8 @@ impl<'a> Facts<'a> {
     }
 
     /// Tags that the request sets.
-    pub(crate) fn set_tags(&mut self, tags: &'a [kms::Tag]) {
-        self.tags = tags;
+    pub(crate) fn set_tags(&mut self, tags: impl Iterator<Item = (&'a str, &'a str)>) {
+        self.tags = tags.collect();
     }
 
     /// Keys of tags that the request takes away.
@@ -78,9 +77,9 @@ impl<'a> Facts<'a> {
             context.add(&format!("kms:EncryptionContext:{key}"), value);
             context.add("kms:EncryptionContextKeys", key);
         }
-        for tag in self.tags {
-            context.add(&format!("aws:RequestTag/{}", tag.tag_key()), tag.tag_value());
-            context.add("aws:TagKeys", tag.tag_key());
+        for (key, value) in &self.tags {
+            context.add(&format!("aws:RequestTag/{key}"), *value);
+            context.add("aws:TagKeys", *key);
         }
         for key in self.tag_keys {
             context.add("aws:TagKeys", key);
@@ -105,8 +104,14 @@ impl Circumstances<'_> {
         self.request(&mut context);
         match &resource.found {
             Found::Key(key) => self.key(key, &mut context),
-            // Requests to AWS KMS about no key have it as well.
-            _ => context.add("kms:CallerAccount", self.principal.account().to_string()),
+            Found::Named(named) => {
+                named.facts.iter().for_each(|(key, value)| context.add(key, value));
+            }
+            _ => {}
+        }
+        // Requests to AWS KMS about no key have it as well.
+        if resource.action.starts_with("kms:") {
+            context.add("kms:CallerAccount", self.principal.account().to_string());
         }
         if let Some(owner) = resource.owner {
             context.add("aws:ResourceAccount", owner.to_string());
@@ -157,7 +162,6 @@ impl Circumstances<'_> {
     }
 
     fn key(&self, key: &Key, context: &mut Context) {
-        context.add("kms:CallerAccount", self.principal.account().to_string());
         context.add("kms:KeyOrigin", key.origin.as_str());
         for name in ["kms:KeySpec", "kms:CustomerMasterKeySpec"] {
             context.add(name, key.spec.as_str());

@@ -4,6 +4,7 @@
 //! [`RegionServer`]. Nothing here is process-wide: a Region is a value.
 #![forbid(unsafe_code)]
 
+mod access_key;
 pub mod admin;
 mod audit;
 mod authenticate;
@@ -16,6 +17,7 @@ mod conditions;
 mod convert;
 mod front;
 mod grant_token;
+mod iam;
 pub mod metrics;
 mod operations;
 mod operations_port;

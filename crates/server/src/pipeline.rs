@@ -65,16 +65,40 @@ pub(crate) type Answering = Pin<Box<dyn Future<Output = Reply> + Send>>;
 
 /// Why an attempt has no result.
 #[derive(Debug)]
-pub(crate) enum Failure {
+pub(crate) enum Failure<E = Error> {
     /// The caller is told.
-    Error(Error),
+    Error(E),
     /// A right was removed meanwhile: authorise once more.
     Stale,
 }
 
-impl From<Error> for Failure {
-    fn from(error: Error) -> Self {
+impl<E> From<E> for Failure<E> {
+    fn from(error: E) -> Self {
         Self::Error(error)
+    }
+}
+
+/// The attempts of one request, until it is not stale or its time is over.
+pub(crate) struct Attempts {
+    request: RequestId,
+    made: usize,
+    pub(crate) deadline: Instant,
+}
+
+impl Attempts {
+    /// The first attempt.
+    pub(crate) fn new(request: RequestId) -> Self {
+        Self { request, made: 0, deadline: Instant::now() + DEADLINE }
+    }
+
+    /// Waits until the next attempt may be made; `false` if there is no time for one.
+    pub(crate) async fn again(&mut self) -> bool {
+        if Instant::now() >= self.deadline {
+            return false;
+        }
+        tokio::time::sleep(pause(self.made, self.request)).await;
+        self.made += 1;
+        true
     }
 }
 
@@ -203,17 +227,14 @@ pub(crate) fn handle<O: Operation>(handling: Handling) -> Answering {
     Box::pin(async move {
         let mut record = handling.request.record(handling.operation, handling.region.name());
         record.read_only(O::READ_ONLY);
-        let deadline = Instant::now() + DEADLINE;
-        let mut attempts = 0;
+        let mut attempts = Attempts::new(handling.request.request_id);
         let result = loop {
-            match attempt::<O>(&handling, &mut record, deadline).await {
+            match attempt::<O>(&handling, &mut record, attempts.deadline).await {
                 Ok(body) => break Ok(body),
                 Err(Failure::Error(error)) => break Err(error),
-                Err(Failure::Stale) if Instant::now() < deadline => {}
+                Err(Failure::Stale) if attempts.again().await => {}
                 Err(Failure::Stale) => break Err(messages::internal()),
             }
-            tokio::time::sleep(pause(attempts, handling.request.request_id)).await;
-            attempts += 1;
         };
         conclude(&handling, record, result)
     })

@@ -2,13 +2,36 @@
 
 use keystead_api::{Error, ErrorCode, messages};
 use keystead_state::proto::{self, command, outcome};
-use keystead_state::{CLUSTER_VERSION, Command, Key};
-use keystead_types::{AliasArn, KeyId};
+use keystead_state::{CLUSTER_VERSION, Command, Key, View};
+use keystead_types::{AccessKeyId, AliasArn, KeyId, Principal};
 
 use crate::pipeline::{Call, Failure};
 
 /// What a call may propose.
 pub(crate) struct Operation(command::Operation);
+
+/// Who proposes, and the View that allows it.
+pub(crate) struct Author<'a> {
+    pub(crate) principal: &'a Principal,
+    pub(crate) access_key_id: Option<&'a AccessKeyId>,
+    pub(crate) view: &'a View,
+}
+
+impl Author<'_> {
+    /// The command of an operation.
+    pub(crate) fn command(&self, request_id: [u8; 32], operation: Operation) -> Command {
+        Command {
+            request_id: request_id.to_vec(),
+            time_ms: 0,
+            principal: self.principal.to_string(),
+            user_id: self.principal.user_id().unwrap_or_default().to_owned(),
+            access_key_id: self.access_key_id.map(ToString::to_string).unwrap_or_default(),
+            authorised_at: self.view.applied(),
+            version: CLUSTER_VERSION,
+            operation: Some(operation.0),
+        }
+    }
+}
 
 /// Proposes a mutation on behalf of a call and waits until it is applied.
 ///
@@ -18,16 +41,12 @@ pub(crate) async fn result(
     call: &Call<'_>,
     operation: impl Into<Operation>,
 ) -> Result<outcome::Result, Failure> {
-    let command = Command {
-        request_id: call.idempotency()?.to_vec(),
-        time_ms: 0,
-        principal: call.principal.to_string(),
-        user_id: call.principal.user_id().unwrap_or_default().to_owned(),
-        access_key_id: call.access_key_id.as_ref().map(ToString::to_string).unwrap_or_default(),
-        authorised_at: call.view.applied(),
-        version: CLUSTER_VERSION,
-        operation: Some(operation.into().0),
+    let author = Author {
+        principal: &call.principal,
+        access_key_id: call.access_key_id.as_ref(),
+        view: &call.view,
     };
+    let command = author.command(call.idempotency()?, operation.into());
     let applied = call.region.propose(command).await?;
     call.note_index(applied.index);
     match applied.outcome.result {
@@ -168,4 +187,25 @@ operations!(
     PutKeyPolicy,
     CreateGrant,
     RemoveGrant,
+    CreateUser,
+    CreateGroup,
+    CreateManagedPolicy,
+    UpdateEntity,
+    DeleteEntity,
+    TagEntity,
+    UntagEntity,
+    PutInlinePolicy,
+    DeleteInlinePolicy,
+    AttachPolicy,
+    DetachPolicy,
+    PutPermissionsBoundary,
+    DeletePermissionsBoundary,
+    AddUserToGroup,
+    RemoveUserFromGroup,
+    CreatePolicyVersion,
+    DeletePolicyVersion,
+    SetDefaultPolicyVersion,
+    CreateAccessKey,
+    UpdateAccessKey,
+    DeleteAccessKey,
 );

@@ -134,7 +134,7 @@ impl<'a> Target<'a> {
 
     /// The same, with tags that are to be set.
     pub(crate) fn tags(mut self, tags: &'a [kms::Tag]) -> Self {
-        self.facts.set_tags(tags);
+        self.facts.set_tags(tags.iter().map(|tag| (tag.tag_key(), tag.tag_value())));
         self
     }
 
@@ -181,6 +181,7 @@ impl Resource<'_> {
                 let (account, id) = (key.account, key.id);
                 KeyArn { region: region.clone(), account, id }.to_string()
             }
+            Found::Named(named) => named.arn.clone(),
             _ => self.shown().unwrap_or_default(),
         }
     }
@@ -202,7 +203,7 @@ impl Resource<'_> {
         match &self.asked {
             Asked::Anything => Some("*".to_owned()),
             Asked::Arn(arn) => Some(arn.to_string()),
-            Asked::Principal(arn) => Some(arn.clone()),
+            Asked::Named(name) => Some(name.clone()),
             Asked::Ciphertext => None,
         }
     }
@@ -215,10 +216,18 @@ pub(crate) enum Asked {
     Anything,
     /// By ARN.
     Arn(KmsArn),
-    /// By the ARN of a principal.
-    Principal(String),
+    /// By the ARN of something that is IAM's.
+    Named(String),
     /// As "the resource associated with this ciphertext".
     Ciphertext,
+}
+
+/// What policies know by its ARN alone: a principal, or another entity of IAM.
+#[derive(Debug, Default)]
+pub(crate) struct Named {
+    pub(crate) arn: String,
+    /// What conditions may ask about it, by their keys.
+    pub(crate) facts: Vec<(String, String)>,
 }
 
 /// What a target turned out to be.
@@ -231,8 +240,8 @@ pub(crate) enum Found {
         grant: Arc<Grant>,
         key: Arc<Key>,
     },
-    /// Whoever may retire grants.
-    Retiring,
+    /// Something of IAM's, whether it exists or not.
+    Named(Named),
     /// Nothing; the error is for those who may know.
     Absent(Error),
 }
@@ -326,13 +335,13 @@ impl Resolver<'_> {
 
     /// Of the caller's own account, or a service.
     fn retiring(&self, name: &str) -> Result<(Asked, Option<AccountId>, Found), Error> {
-        let found = Found::Retiring;
+        let found = |arn: &str| Found::Named(Named { arn: arn.to_owned(), facts: Vec::new() });
         if !name.contains(':') {
-            return Ok((Asked::Anything, Some(self.account), found));
+            return Ok((Asked::Anything, Some(self.account), found("*")));
         }
         let arn = Arn::parse(name).ok_or_else(|| messages::invalid_arn(name))?;
         let account = arn.account.parse().map_err(|_| messages::invalid_arn(name))?;
-        Ok((Asked::Principal(name.to_owned()), Some(account), found))
+        Ok((Asked::Named(name.to_owned()), Some(account), found(name)))
     }
 
     fn key_by_arn(

@@ -132,6 +132,30 @@ pub fn reserved_tag() -> Fault {
     invalid("Tag keys that start with 'aws:' are reserved.")
 }
 
+/// A name that is none; `member` is the request's.
+pub fn invalid_name(member: &str) -> Fault {
+    Fault::new(
+        FaultCode::ValidationError,
+        format!(
+            "The specified value for {member} is invalid. It must contain only alphanumeric \
+             characters and/or the following: +=,.@_-"
+        ),
+    )
+}
+
+/// A status that nobody can give.
+pub fn invalid_status(status: &str) -> Fault {
+    let text = format!("The status {status} cannot be set.");
+    Fault::new(FaultCode::ValidationError, text)
+}
+
+/// A path that is none.
+pub fn invalid_path() -> Fault {
+    let text = "The specified value for path is invalid. It must begin and end with / and contain \
+                only visible ASCII characters.";
+    Fault::new(FaultCode::ValidationError, text)
+}
+
 /// A text that is not the ARN of what is asked for.
 pub fn invalid_arn(arn: impl Display) -> Fault {
     Fault::new(FaultCode::InvalidInput, format!("ARN {arn} is not valid."))

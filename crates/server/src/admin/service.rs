@@ -197,12 +197,10 @@ impl Admin for AdminService {
         self.note(&request, "CreateAccount")?;
         let proto::CreateAccountRequest { region, account } = request.get_ref();
         let region = self.region(region)?;
-        let invalid = |_| Status::invalid_argument(format!("{account:?} is no account id"));
-        let account: AccountId = account.parse().map_err(invalid)?;
+        let account = account_id(account)?;
         if region.view().account(account).is_some() {
             return Err(Status::already_exists(format!("account {account} exists already")));
         }
-        let refused = |error: boot::BootError| Status::failed_precondition(error.to_string());
         let new = NewAccount::generate(account).map_err(refused)?;
         boot::ensure_account(region, &new).await.map_err(refused)?;
         Ok(Response::new(proto::CreateAccountResponse {
@@ -220,9 +218,31 @@ impl Admin for AdminService {
         let accounts = view.accounts().map(|account| proto::Account {
             id: account.id.to_string(),
             created_ms: account.created.0,
+            suspended: account.suspended,
         });
         Ok(Response::new(proto::ListAccountsResponse { accounts: accounts.collect() }))
     }
+
+    async fn set_account_suspended(
+        &self,
+        request: Request<proto::SetAccountSuspendedRequest>,
+    ) -> Result<Response<proto::SetAccountSuspendedResponse>, Status> {
+        let suspended = request.get_ref().suspended;
+        self.note(&request, if suspended { "SuspendAccount" } else { "ResumeAccount" })?;
+        let proto::SetAccountSuspendedRequest { region, account, .. } = request.get_ref();
+        let region = self.region(region)?;
+        boot::suspend_account(region, account_id(account)?, suspended).await.map_err(refused)?;
+        Ok(Response::new(proto::SetAccountSuspendedResponse {}))
+    }
+}
+
+fn account_id(text: &str) -> Result<AccountId, Status> {
+    text.parse().map_err(|_| Status::invalid_argument(format!("{text:?} is no account id")))
+}
+
+#[allow(clippy::needless_pass_by_value, reason = "for map_err")]
+fn refused(error: boot::BootError) -> Status {
+    Status::failed_precondition(error.to_string())
 }
 
 fn region_status(region: &RegionServer) -> proto::RegionStatus {

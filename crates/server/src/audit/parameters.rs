@@ -9,7 +9,7 @@ use serde_json::Value;
 
 /// `requestParameters` or `responseElements`: an object, or `null` when nothing is in it.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Parameters(Vec<(&'static str, Item)>);
+pub(crate) struct Parameters(Vec<(Cow<'static, str>, Item)>);
 
 /// Texts are most of what there is.
 #[derive(Debug, Clone)]
@@ -25,6 +25,17 @@ impl Parameters {
 
     pub(crate) fn none() -> Self {
         Self::default()
+    }
+
+    /// The members of a whole message that holds nothing secret.
+    pub(crate) fn of(message: &impl Serialize) -> Self {
+        match serde_json::to_value(message).map(lower_camel) {
+            Ok(Value::Object(members)) => {
+                let members = members.into_iter();
+                Self(members.map(|(name, value)| (name.into(), Item::Value(value))).collect())
+            }
+            _ => Self::none(),
+        }
     }
 
     /// A text, if it was sent.
@@ -82,7 +93,7 @@ impl Parameters {
     }
 
     fn item(mut self, name: &'static str, item: Option<Item>) -> Self {
-        self.0.extend(item.map(|item| (name, item)));
+        self.0.extend(item.map(|item| (name.into(), item)));
         self
     }
 }

@@ -22,6 +22,7 @@ use tonic::body::Body;
 
 pub(crate) use listener::Service;
 pub use listener::{Listener, ListenerError};
+pub(crate) use query::{Attempted, Handler, QueryCall};
 pub(crate) use request::{Authentication, WireRequest};
 
 use crate::audit::{AuditTrail, TlsDetails};

@@ -2,7 +2,6 @@
 //! parameter `Action` what it is to do.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
@@ -16,22 +15,24 @@ use tonic::body::Body;
 use super::{Front, WireRequest, full, scoped_region, stamp};
 use crate::audit::Record;
 use crate::authenticate::{self, Caller, Denied};
+use crate::iam;
+use crate::pipeline::{Attempts, Failure};
 use crate::region::RegionServer;
 
-const DEADLINE: Duration = Duration::from_secs(10);
-
 /// Carries out one action, from the parameters to the body of the reply.
-type Handler = for<'a> fn(&'a Call<'a>, &'a mut Record) -> BoxFuture<'a, Result<String, Fault>>;
+pub(crate) type Handler = for<'a> fn(&'a QueryCall<'a>, &'a mut Record) -> BoxFuture<'a, Attempted>;
+
+/// What came of an attempt to carry out an action.
+pub(crate) type Attempted = Result<String, Failure<Fault>>;
 
 /// An authenticated request for an action.
-#[allow(dead_code, reason = "IAM's actions read what STS's does not")]
-struct Call<'a> {
-    region: &'a Arc<RegionServer>,
-    request: &'a WireRequest,
-    id: &'a str,
-    form: &'a Params,
-    view: Arc<View>,
-    caller: Caller,
+pub(crate) struct QueryCall<'a> {
+    pub(crate) region: &'a RegionServer,
+    pub(crate) request: &'a WireRequest,
+    pub(crate) id: &'a str,
+    pub(crate) form: &'a Params,
+    pub(crate) view: Arc<View>,
+    pub(crate) caller: Caller,
 }
 
 /// An action by the name that AWS gives it, and how to carry it out if that is built.
@@ -61,7 +62,7 @@ static IAM: Service = Service {
     scope: "iam",
     source: "iam.amazonaws.com",
     namespace: IAM_NAMESPACE,
-    built: &[],
+    built: iam::OPERATIONS,
     known: iam_operations,
 };
 
@@ -128,12 +129,20 @@ async fn answer(
     let result = async {
         let (form, name, handler) = found?;
         let handler = handler.ok_or_else(|| messages::invalid_action(name))?;
-        let view = region.barrier(Instant::now() + DEADLINE).await?;
-        record.index(view.applied());
-        let caller = authenticate::authenticate_query(request, region, &view, service.scope)?;
-        record.caller(&caller.principal, caller.access_key_id.as_ref());
-        let call = Call { region, request, id, form: &form, view, caller };
-        handler(&call, &mut record).await
+        let mut attempts = Attempts::new(request.request_id);
+        loop {
+            let view = region.barrier(attempts.deadline).await?;
+            record.index(view.applied());
+            let caller = authenticate::authenticate_query(request, region, &view, service.scope)?;
+            record.caller(&caller.principal, caller.access_key_id.as_ref());
+            let call = QueryCall { region, request, id, form: &form, view, caller };
+            match handler(&call, &mut record).await {
+                Ok(body) => return Ok(body),
+                Err(Failure::Error(fault)) => return Err(fault),
+                Err(Failure::Stale) if attempts.again().await => {}
+                Err(Failure::Stale) => return Err(messages::internal()),
+            }
+        }
     }
     .await;
     if let Err(fault) = &result {
@@ -146,10 +155,7 @@ async fn answer(
     result
 }
 
-fn get_caller_identity<'a>(
-    call: &'a Call<'a>,
-    _: &'a mut Record,
-) -> BoxFuture<'a, Result<String, Fault>> {
+fn get_caller_identity<'a>(call: &'a QueryCall<'a>, _: &'a mut Record) -> BoxFuture<'a, Attempted> {
     let principal = &call.caller.principal;
     let (arn, account) = (principal.to_string(), principal.account().to_string());
     let body = query::get_caller_identity_xml(&arn, &principal.unique_id(), &account, call.id);

@@ -55,7 +55,7 @@ mod cipher;
 mod grants;
 pub(crate) mod key_state;
 mod metadata;
-mod paging;
+pub(crate) mod paging;
 mod private_key;
 mod registry;
 mod signing;

@@ -5,18 +5,18 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use keystead_api::{Error, messages};
 
 /// One page, and where the next one starts.
-pub(super) struct Page<T> {
-    pub(super) items: Vec<T>,
-    pub(super) next_marker: Option<String>,
+pub(crate) struct Page<T> {
+    pub(crate) items: Vec<T>,
+    pub(crate) next_marker: Option<String>,
 }
 
 /// How many items a page has: what the caller wants, within the operation's own maximum.
-pub(super) fn limit(wanted: Option<i32>, default: usize, maximum: usize) -> usize {
+pub(crate) fn limit(wanted: Option<i32>, default: usize, maximum: usize) -> usize {
     wanted.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(default).min(maximum)
 }
 
 /// Takes a page from items that begin after the marker; `id` is what the next marker holds.
-pub(super) fn page<S, T>(
+pub(crate) fn page<S, T>(
     list: &str,
     limit: usize,
     items: impl Iterator<Item = S>,
@@ -42,7 +42,7 @@ pub(super) fn page<S, T>(
 ///
 /// # Errors
 /// `InvalidMarkerException` for anything that this listing did not hand out.
-pub(super) fn after<T: std::str::FromStr>(
+pub(crate) fn after<T: std::str::FromStr>(
     list: &str,
     marker: Option<&str>,
 ) -> Result<Option<T>, Error> {

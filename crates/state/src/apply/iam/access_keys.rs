@@ -6,6 +6,7 @@ use super::{Execution, account, done, entity, parse};
 use crate::apply::Refusal;
 use crate::limits::ACCESS_KEYS_PER_OWNER;
 use crate::model::Credential;
+use crate::proto::outcome::Result as OutcomeResult;
 use crate::proto::{self, Reason};
 use crate::transition::Transition;
 
@@ -29,7 +30,8 @@ pub(crate) fn create(next: &mut Transition<'_>, at: u64, op: &proto::CreateAcces
         rights_removed_at: 0,
         version,
     });
-    Ok(done())
+    let access_key_id = op.access_key_id.clone();
+    Ok(OutcomeResult::AccessKeyCreated(proto::AccessKeyCreated { access_key_id }))
 }
 
 pub(crate) fn update(next: &mut Transition<'_>, at: u64, op: &proto::UpdateAccessKey) -> Execution {

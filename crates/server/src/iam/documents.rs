@@ -1,0 +1,28 @@
+//! Policy documents as they come in requests.
+
+use keystead_api::query::{Fault, messages};
+use keystead_policy::{Document, Kind};
+use keystead_state::limits::MANAGED_POLICY_SIZE;
+use keystead_state::policy_size;
+
+/// A text that is an identity policy.
+///
+/// # Errors
+/// `MalformedPolicyDocument`, saying where it is not.
+pub(super) fn checked(text: &str) -> Result<String, Fault> {
+    match Document::parse(Kind::Identity, text) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(error) => Err(messages::malformed_policy(error)),
+    }
+}
+
+/// The same, of a size that a managed policy may have.
+///
+/// # Errors
+/// `LimitExceeded` besides.
+pub(super) fn managed(text: &str) -> Result<String, Fault> {
+    if policy_size(text) > MANAGED_POLICY_SIZE {
+        return Err(messages::quota_exceeded("PolicySize", MANAGED_POLICY_SIZE));
+    }
+    checked(text)
+}
