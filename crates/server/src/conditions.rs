@@ -55,6 +55,15 @@ impl<'a> Facts<'a> {
         self.tag_keys = keys;
     }
 
+    /// What is said of single keys, to be kept for longer than the request.
+    pub(crate) fn kept(&self) -> Facts<'static> {
+        let named = self.named.iter().map(|(key, value, given)| {
+            let value: Cow<'static, str> = value.clone().into_owned().into();
+            (*key, value, *given)
+        });
+        Facts { named: named.collect(), ..Facts::default() }
+    }
+
     /// The encryption context as grants compare it.
     pub(crate) fn encryption_context(&self) -> Vec<(&str, &str)> {
         let pairs = self.encryption_context.into_iter().flatten();
@@ -67,7 +76,7 @@ impl<'a> Facts<'a> {
         }
     }
 
-    fn fill(&self, context: &mut Context) {
+    pub(crate) fn fill(&self, context: &mut Context) {
         for (key, value, given) in &self.named {
             match given {
                 Given::Stated => context.add(key, value.as_ref()),
@@ -88,25 +97,41 @@ impl<'a> Facts<'a> {
     }
 }
 
+/// A request that nobody sent: what is supposed of it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Supposed {
+    pub(crate) time: UnixMillis,
+    /// Condition keys with the values that they have whatever else is known.
+    pub(crate) given: Vec<(String, Vec<String>)>,
+}
+
+/// What is asked with.
+#[derive(Clone, Copy)]
+pub(crate) enum Sent<'a> {
+    Request(&'a WireRequest),
+    Supposed(&'a Supposed),
+}
+
 /// Who asks, when, from where, against which state.
 #[derive(Clone, Copy)]
 pub(crate) struct Circumstances<'a> {
     pub(crate) view: &'a View,
     pub(crate) region: &'a Region,
-    pub(crate) principal: &'a Principal,
-    pub(crate) request: &'a WireRequest,
+    /// None for those whom policies name and who cannot call this service, such as other services.
+    pub(crate) principal: Option<&'a Principal>,
+    pub(crate) sent: Sent<'a>,
 }
 
 impl Circumstances<'_> {
     /// All that may be asked about one thing that the request touches.
     pub(crate) fn context(&self, resource: &Resource<'_>) -> Context {
         let mut context = Context::new();
-        self.principal(&mut context);
-        self.request(&mut context);
-        match &resource.found {
-            Found::Key(key) => self.key(key, &mut context),
-            // Requests to AWS KMS about no key have it as well.
-            _ => context.add("kms:CallerAccount", self.principal.account().to_string()),
+        if let Some(principal) = self.principal {
+            self.principal(principal, &mut context);
+        }
+        self.sent(&mut context);
+        if let Found::Key(key) = &resource.found {
+            self.key(key, &mut context);
         }
         if let Some(owner) = resource.owner {
             context.add("aws:ResourceAccount", owner.to_string());
@@ -117,11 +142,15 @@ impl Circumstances<'_> {
             context.add("kms:RequestAlias", alias.name.as_str());
         }
         resource.facts.fill(&mut context);
+        if let Sent::Supposed(supposed) = self.sent {
+            supposed.replace(&mut context);
+        }
         context
     }
 
-    fn principal(&self, context: &mut Context) {
-        let principal = self.principal;
+    fn principal(&self, principal: &Principal, context: &mut Context) {
+        // Requests to AWS KMS about no key have it as well.
+        context.add("kms:CallerAccount", principal.account().to_string());
         context.add("aws:PrincipalArn", principal.to_string());
         context.add("aws:PrincipalAccount", principal.account().to_string());
         context.add("aws:userid", principal.unique_id());
@@ -139,16 +168,20 @@ impl Circumstances<'_> {
         }
     }
 
-    fn request(&self, context: &mut Context) {
-        let request = self.request;
+    fn sent(&self, context: &mut Context) {
+        let time = match self.sent {
+            Sent::Request(request) => request.time,
+            Sent::Supposed(supposed) => supposed.time,
+        };
         // Whoever has waited for a time to come shall not be let in by a clock that runs ahead
         // alone, nor kept in by one that is behind.
-        let now = UnixMillis(request.time.0.max(self.view.clock().0));
+        let now = UnixMillis(time.0.max(self.view.clock().0));
         context.add("aws:CurrentTime", now.to_string());
         context.add("aws:EpochTime", now.seconds().to_string());
+        context.add("aws:RequestedRegion", self.region.as_str());
+        let Sent::Request(request) = self.sent else { return };
         context.add("aws:SourceIp", request.source().to_string());
         context.add("aws:SecureTransport", if request.is_secure() { "true" } else { "false" });
-        context.add("aws:RequestedRegion", self.region.as_str());
         for (key, header) in [("aws:UserAgent", "user-agent"), ("aws:referer", "referer")] {
             if let Some(text) = request.header(header) {
                 context.add(key, text);
@@ -157,7 +190,6 @@ impl Circumstances<'_> {
     }
 
     fn key(&self, key: &Key, context: &mut Context) {
-        context.add("kms:CallerAccount", self.principal.account().to_string());
         context.add("kms:KeyOrigin", key.origin.as_str());
         for name in ["kms:KeySpec", "kms:CustomerMasterKeySpec"] {
             context.add(name, key.spec.as_str());
@@ -175,6 +207,17 @@ impl Circumstances<'_> {
         }
         for alias in self.view.aliases_to(key.id) {
             context.add("kms:ResourceAliases", alias.as_str());
+        }
+    }
+}
+
+impl Supposed {
+    fn replace(&self, context: &mut Context) {
+        for (key, values) in &self.given {
+            context.remove(key);
+            for value in values {
+                context.add(key, value);
+            }
         }
     }
 }

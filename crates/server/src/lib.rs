@@ -21,6 +21,7 @@ mod operations;
 mod operations_port;
 mod pipeline;
 mod propose;
+mod question;
 mod readiness;
 mod region;
 mod resolve;
