@@ -14,6 +14,7 @@ mod clock;
 pub mod cluster;
 mod conditions;
 mod convert;
+mod explain;
 mod front;
 mod grant_token;
 pub mod metrics;
