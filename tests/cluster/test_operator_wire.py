@@ -237,6 +237,22 @@ class TestCalls:
             assert record["eventName"] == event
             assert record["userIdentity"]["principalId"] == f"operator:{NAME}"
 
+    def test_who_may_do_what(self, cluster, operator, done):
+        node = cluster.nodes[2]
+        key = node.client(account=ACCOUNT).create_key()["KeyMetadata"]["Arn"]
+        about = ("--action", "kms:Encrypt", "--key-id", key)
+        commands = {
+            ("explain", "--principal", f"arn:aws:iam::{ACCOUNT}:root", *about): "Explain",
+            ("who-can", *about): "WhoCan",
+            ("report",): "Report",
+        }
+        for words, event in commands.items():
+            told, record = done(node, operator, *words, "--json")
+            index = {"EvaluatedAtIndex": None}
+            assert json.loads(told) | index == json.loads(node.done(*words, "--json")) | index
+            assert record["eventName"] == event
+            assert record["userIdentity"]["principalId"] == f"operator:{NAME}"
+
     def test_a_new_account(self, cluster, operator, done):
         node, account = cluster.nodes[1], "777777777777"
         told, record = done(node, operator, "account", "create", account)

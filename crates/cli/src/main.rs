@@ -4,6 +4,7 @@ mod client;
 mod cluster;
 mod config;
 mod dev;
+mod explain;
 mod key;
 mod logging;
 mod output;
@@ -52,6 +53,12 @@ enum Command {
     Account(cluster::AccountCommand),
     /// Show how a node is.
     Status(status::StatusArguments),
+    /// Tell whether a principal may do something to a key, and why.
+    Explain(explain::ExplainArguments),
+    /// List everybody who may do something to a key.
+    WhoCan(explain::WhoCanArguments),
+    /// List keys that are open to everybody, and access keys that are old or of a root.
+    Report(explain::ReportArguments),
     /// Create, list, describe and use keys.
     Key(key::KeyArguments),
 }
@@ -60,6 +67,10 @@ enum Command {
 mod exit {
     /// Something failed; standard error says what.
     pub const FAILED: u8 = 1;
+    /// `keystead explain`: it is denied.
+    pub const DENIED: u8 = 1;
+    /// `keystead explain`: there is no answer; standard error says why.
+    pub const UNANSWERED: u8 = 2;
     /// The service refused the request.
     pub const REFUSED: u8 = 3;
 }
@@ -68,30 +79,40 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return report(&anyhow::Error::new(error).context("start the runtime")),
+        Err(error) => {
+            return report(&anyhow::Error::new(error).context("start the runtime"), exit::FAILED);
+        }
+    };
+    let failed = match arguments.command {
+        Command::Explain(_) => exit::UNANSWERED,
+        _ => exit::FAILED,
     };
     let result = runtime.block_on(async {
         match arguments.command {
+            Command::Explain(arguments) => {
+                let allowed = explain::explain(arguments).await?;
+                return Ok(if allowed { ExitCode::SUCCESS } else { exit::DENIED.into() });
+            }
             Command::Dev(arguments) => dev::run(arguments).await,
             Command::Server(arguments) => server::run(arguments).await,
             Command::Config(command) => server::config(command),
             Command::Cluster(command) => cluster::run(command).await,
             Command::Account(command) => cluster::account(command).await,
             Command::Status(arguments) => status::run(arguments).await,
+            Command::WhoCan(arguments) => explain::who_can(arguments).await,
+            Command::Report(arguments) => explain::report(arguments).await,
             Command::Key(arguments) => key::run(arguments).await,
         }
+        .map(|()| ExitCode::SUCCESS)
     });
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => report(&error),
-    }
+    result.unwrap_or_else(|error| report(&error, failed))
 }
 
-fn report(error: &anyhow::Error) -> ExitCode {
+fn report(error: &anyhow::Error, failed: u8) -> ExitCode {
     use std::io::Write;
     // Where standard error is gone there is nobody to tell; the exit code still says it.
     let _ = writeln!(std::io::stderr(), "keystead: {error:#}");
     let refused = error.downcast_ref::<client::ServiceError>().is_some();
-    ExitCode::from(if refused { exit::REFUSED } else { exit::FAILED })
+    ExitCode::from(if refused { exit::REFUSED } else { failed })
 }

@@ -11,6 +11,11 @@ pub fn line(text: &str) -> Result<()> {
     Ok(())
 }
 
+/// One line of text that others wrote parts of.
+pub fn text(text: &str) -> Result<()> {
+    line(text.chars().flat_map(printable).collect::<String>().trim_end())
+}
+
 /// One object: as JSON, or one member a line.
 pub fn object(json: bool, value: &Value) -> Result<()> {
     match value {

@@ -394,7 +394,7 @@ impl<W> Run<'_, '_, W> {
 
 impl Patterns {
     /// A pattern with an unknown variable matches nothing, and nothing is known not to match it.
-    fn apply(&self, text: &str, context: &Context, plain: bool) -> bool {
+    pub(crate) fn apply(&self, text: &str, context: &Context, plain: bool) -> bool {
         let mut patterns = self.patterns.iter();
         if self.negated && !plain {
             patterns.all(|pattern| pattern.resolvable(context) && !pattern.matches(text, context))

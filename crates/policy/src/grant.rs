@@ -3,8 +3,9 @@
 use keystead_types::AccountId;
 
 use crate::caller::{Named, NamedPrincipal};
-use crate::decide::{By, Miss, Missing, Policies, Query, Verdict, decide};
+use crate::decide::{By, Miss, Missing, Policies, Query, Step, Verdict, decide};
 use crate::defect::{Defect, planted};
+use crate::document::Effect;
 
 /// A grant on the key that is asked about. Whether it exists and may be used yet is for the
 /// caller to know; whether it covers the request is decided here.
@@ -46,6 +47,12 @@ impl<'a> Grant<'a> {
                 || planted(Defect::GrantSourceIgnored)
         });
         if source { Ok(named) } else { Err(Miss::SourceArn) }
+    }
+
+    /// What it has to do with a request, as explanations tell it.
+    pub fn step(&self, query: &Query<'_>) -> Step<'a> {
+        let miss = self.covers(query).err();
+        Step { by: By::Grant(self.id), effect: Effect::Allow, miss }
     }
 
     /// Whether another grant on the same key allows nothing that this one does not: no other

@@ -15,6 +15,7 @@ mod error;
 mod grant;
 mod json;
 mod keys;
+mod open;
 mod pattern;
 mod told;
 mod value;

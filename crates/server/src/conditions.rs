@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 
 use keystead_policy::Context;
 use keystead_state::{Key, View};
-use keystead_types::{KmsArn, Principal, Region, UnixMillis};
+use keystead_types::{
+    AccountId, KeyId, KeySpec, KeyUsage, KmsArn, Origin, Principal, Region, UnixMillis,
+};
 
 use crate::front::WireRequest;
 use crate::resolve::{Asked, Found, Resource};
@@ -54,6 +56,15 @@ impl<'a> Facts<'a> {
         self.tag_keys = keys;
     }
 
+    /// What is said of single keys, to be kept for longer than the request.
+    pub(crate) fn kept(&self) -> Facts<'static> {
+        let named = self.named.iter().map(|(key, value, given)| {
+            let value: Cow<'static, str> = value.clone().into_owned().into();
+            (*key, value, *given)
+        });
+        Facts { named: named.collect(), ..Facts::default() }
+    }
+
     /// The encryption context as grants compare it.
     pub(crate) fn encryption_context(&self) -> Vec<(&str, &str)> {
         let pairs = self.encryption_context.into_iter().flatten();
@@ -66,7 +77,7 @@ impl<'a> Facts<'a> {
         }
     }
 
-    fn fill(&self, context: &mut Context) {
+    pub(crate) fn fill(&self, context: &mut Context) {
         for (key, value, given) in &self.named {
             match given {
                 Given::Stated => context.add(key, value.as_ref()),
@@ -87,31 +98,68 @@ impl<'a> Facts<'a> {
     }
 }
 
+/// What may be asked about a key, whether or not it exists yet.
+pub(crate) struct KeyFacts<'a> {
+    pub(crate) id: KeyId,
+    pub(crate) spec: KeySpec,
+    pub(crate) usage: KeyUsage,
+    pub(crate) origin: Origin,
+    /// The Region of the primary, of a multi-Region key.
+    pub(crate) primary: Option<&'a Region>,
+    pub(crate) tags: &'a BTreeMap<String, String>,
+}
+
+impl<'a> From<&'a Key> for KeyFacts<'a> {
+    fn from(key: &'a Key) -> Self {
+        let Key { id, spec, usage, origin, tags, .. } = key;
+        let primary = key.multi_region.as_deref().map(|relatives| &relatives.primary);
+        Self { id: *id, spec: *spec, usage: *usage, origin: *origin, primary, tags }
+    }
+}
+
+/// A request that nobody sent: what is supposed of it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Supposed {
+    pub(crate) time: UnixMillis,
+    /// Condition keys with the values that they have whatever else is known.
+    pub(crate) given: Vec<(String, Vec<String>)>,
+}
+
+/// What is asked with.
+#[derive(Clone, Copy)]
+pub(crate) enum Sent<'a> {
+    Request(&'a WireRequest),
+    Supposed(&'a Supposed),
+}
+
 /// Who asks, when, from where, against which state.
 #[derive(Clone, Copy)]
 pub(crate) struct Circumstances<'a> {
     pub(crate) view: &'a View,
     pub(crate) region: &'a Region,
-    pub(crate) principal: &'a Principal,
-    pub(crate) request: &'a WireRequest,
+    /// None for those whom policies name and who cannot call this service, such as other services.
+    pub(crate) principal: Option<&'a Principal>,
+    pub(crate) sent: Sent<'a>,
 }
 
 impl Circumstances<'_> {
     /// All that may be asked about one thing that the request touches.
     pub(crate) fn context(&self, resource: &Resource<'_>) -> Context {
         let mut context = Context::new();
-        self.principal(&mut context);
-        self.request(&mut context);
+        if let Some(principal) = self.principal {
+            self.principal(principal, &mut context);
+            // Requests to AWS KMS about no key have it as well.
+            if resource.action.starts_with("kms:") {
+                context.add("kms:CallerAccount", principal.account().to_string());
+            }
+        }
+        self.sent(&mut context);
         match &resource.found {
-            Found::Key(key) => self.key(key, &mut context),
+            Found::Key(key) => self.key(&KeyFacts::from(&**key), &mut context),
             Found::Named(named) => {
                 named.facts.iter().for_each(|(key, value)| context.add(key, value));
             }
             _ => {}
-        }
-        // Requests to AWS KMS about no key have it as well.
-        if resource.action.starts_with("kms:") {
-            context.add("kms:CallerAccount", self.principal.account().to_string());
         }
         if let Some(owner) = resource.owner {
             context.add("aws:ResourceAccount", owner.to_string());
@@ -122,11 +170,13 @@ impl Circumstances<'_> {
             context.add("kms:RequestAlias", alias.name.as_str());
         }
         resource.facts.fill(&mut context);
+        if let Sent::Supposed(supposed) = self.sent {
+            supposed.replace(&mut context);
+        }
         context
     }
 
-    fn principal(&self, context: &mut Context) {
-        let principal = self.principal;
+    fn principal(&self, principal: &Principal, context: &mut Context) {
         context.add("aws:PrincipalArn", principal.to_string());
         context.add("aws:PrincipalAccount", principal.account().to_string());
         context.add("aws:userid", principal.unique_id());
@@ -144,16 +194,20 @@ impl Circumstances<'_> {
         }
     }
 
-    fn request(&self, context: &mut Context) {
-        let request = self.request;
+    fn sent(&self, context: &mut Context) {
+        let time = match self.sent {
+            Sent::Request(request) => request.time,
+            Sent::Supposed(supposed) => supposed.time,
+        };
         // Whoever has waited for a time to come shall not be let in by a clock that runs ahead
         // alone, nor kept in by one that is behind.
-        let now = UnixMillis(request.time.0.max(self.view.clock().0));
+        let now = UnixMillis(time.0.max(self.view.clock().0));
         context.add("aws:CurrentTime", now.to_string());
         context.add("aws:EpochTime", now.seconds().to_string());
+        context.add("aws:RequestedRegion", self.region.as_str());
+        let Sent::Request(request) = self.sent else { return };
         context.add("aws:SourceIp", request.source().to_string());
         context.add("aws:SecureTransport", if request.is_secure() { "true" } else { "false" });
-        context.add("aws:RequestedRegion", self.region.as_str());
         for (key, header) in [("aws:UserAgent", "user-agent"), ("aws:referer", "referer")] {
             if let Some(text) = request.header(header) {
                 context.add(key, text);
@@ -161,7 +215,23 @@ impl Circumstances<'_> {
         }
     }
 
-    fn key(&self, key: &Key, context: &mut Context) {
+    /// All that may be asked about the next PutKeyPolicy on a key, if it came from where this
+    /// request comes from and said no more than it must.
+    pub(crate) fn next_policy(&self, key: &KeyFacts<'_>, owner: AccountId) -> Context {
+        let mut context = Context::new();
+        if let Some(principal) = self.principal {
+            self.principal(principal, &mut context);
+            context.add("kms:CallerAccount", principal.account().to_string());
+        }
+        self.sent(&mut context);
+        self.key(key, &mut context);
+        context.add("aws:ResourceAccount", owner.to_string());
+        context.add_default("kms:PolicyName", "default");
+        context.add_default("kms:BypassPolicyLockoutSafetyCheck", "false");
+        context
+    }
+
+    fn key(&self, key: &KeyFacts<'_>, context: &mut Context) {
         context.add("kms:KeyOrigin", key.origin.as_str());
         for name in ["kms:KeySpec", "kms:CustomerMasterKeySpec"] {
             context.add(name, key.spec.as_str());
@@ -170,15 +240,26 @@ impl Circumstances<'_> {
             context.add(name, key.usage.as_str());
         }
         context.add("kms:MultiRegion", if key.id.multi_region() { "true" } else { "false" });
-        if let Some(relatives) = &key.multi_region {
-            let primary = relatives.primary == *self.region;
+        if let Some(primary) = key.primary {
+            let primary = *primary == *self.region;
             context.add("kms:MultiRegionKeyType", if primary { "PRIMARY" } else { "REPLICA" });
         }
-        for (name, value) in &key.tags {
+        for (name, value) in key.tags {
             context.add(&format!("aws:ResourceTag/{name}"), value);
         }
         for alias in self.view.aliases_to(key.id) {
             context.add("kms:ResourceAliases", alias.as_str());
+        }
+    }
+}
+
+impl Supposed {
+    fn replace(&self, context: &mut Context) {
+        for (key, values) in &self.given {
+            context.remove(key);
+            for value in values {
+                context.add(key, value);
+            }
         }
     }
 }

@@ -23,11 +23,12 @@ use keystead_types::{
 
 use crate::audit::{AuditTrail, Record};
 use crate::authenticate::{self, Caller};
-use crate::authorise::{self, Authoriser};
-use crate::conditions::Circumstances;
+use crate::authorise::Authoriser;
+use crate::conditions::{Circumstances, KeyFacts, Sent};
 use crate::front::WireRequest;
 use crate::grant_token;
 use crate::operations::{Operation, key_state};
+use crate::question;
 use crate::region::RegionServer;
 use crate::resolve::{Asked, Found, Resolver, Resource};
 
@@ -146,7 +147,7 @@ impl Call<'_> {
     /// The caller's grants on target number `at` for an operation.
     pub(crate) fn own_grants(&self, at: usize, operation: GrantOperation) -> Vec<&Grant> {
         let Ok(key) = self.key(at) else { return Vec::new() };
-        authorise::grants_to(&self.view, key, &self.principal, operation.as_str())
+        question::grants_to(&self.view, key, &self.principal, operation.as_str())
     }
 
     /// The grant that target number `at` turned out to be.
@@ -157,16 +158,15 @@ impl Call<'_> {
         }
     }
 
-    /// What conditions may ask about target number `at`, as a command has it.
-    pub(crate) fn conditions(&self, at: usize) -> Result<Vec<proto::ConditionKey>, Error> {
-        let resource = self.resources.get(at).ok_or_else(messages::internal)?;
+    /// What conditions may ask about the next PutKeyPolicy on a key, as a command has it.
+    pub(crate) fn next_policy(&self, key: &KeyFacts<'_>, owner: AccountId) -> proto::LockoutCheck {
         let circumstances = Circumstances {
             view: &self.view,
             region: self.region.name(),
-            principal: &self.principal,
-            request: self.request,
+            principal: Some(&self.principal),
+            sent: Sent::Request(self.request),
         };
-        let context = circumstances.context(resource);
+        let context = circumstances.next_policy(key, owner);
         let mut keys: Vec<_> = context
             .iter()
             .map(|(name, values, defaulted)| proto::ConditionKey {
@@ -176,7 +176,7 @@ impl Call<'_> {
             })
             .collect();
         keys.sort_by(|a, b| a.name.cmp(&b.name));
-        Ok(keys)
+        proto::LockoutCheck { context: keys }
     }
 
     /// The last of the keys: the one that a mutation is about.
@@ -299,9 +299,13 @@ async fn attempt<O: Operation>(
     }
     let _admitted = region.throttle.admit()?;
     grant_token::check_all(region, O::grant_tokens(&input))?;
-    let (principal, request) = (&caller.principal, &handling.request);
-    let circumstances = Circumstances { view: &view, region: region.name(), principal, request };
-    Authoriser::new(circumstances).check(&mut resources, record)?;
+    let circumstances = Circumstances {
+        view: &view,
+        region: region.name(),
+        principal: Some(&caller.principal),
+        sent: Sent::Request(&handling.request),
+    };
+    Authoriser::new(&caller.principal, circumstances).check(&mut resources, record)?;
 
     let call = Call {
         region,

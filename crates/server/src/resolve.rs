@@ -148,6 +148,35 @@ impl<'a> Target<'a> {
     pub(crate) fn alias_target(name: &'a str, action: &'static str) -> Self {
         Self { action, facts: Facts::default(), name: Name::AliasTarget(name) }
     }
+
+    /// The same, with other facts.
+    pub(crate) fn stating(self, facts: Facts<'a>) -> Self {
+        Self { facts, ..self }
+    }
+
+    /// What the request says about it.
+    pub(crate) fn facts(&self) -> &Facts<'a> {
+        &self.facts
+    }
+
+    /// Whether it is a key.
+    pub(crate) fn is_key(&self) -> bool {
+        matches!(self.name, Name::Key { .. } | Name::Ciphertext(_) | Name::AliasTarget(_))
+    }
+
+    /// What it is, in words, where it is no key.
+    pub(crate) fn beside_keys(&self) -> Option<&'static str> {
+        match self.name {
+            Name::Account => Some("*"),
+            Name::Alias { .. } => Some("the alias"),
+            _ => None,
+        }
+    }
+
+    /// Whether it is a key that may be named by an alias.
+    pub(crate) fn takes_alias(&self) -> bool {
+        matches!(self.name, Name::Key { aliases: true, .. } | Name::AliasTarget(_))
+    }
 }
 
 /// A target with what it turned out to be.

@@ -25,6 +25,9 @@ use crate::tls::{self, TlsError};
 /// How long a node may take to answer.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
+/// The longest answer that is taken.
+const MAX_ANSWER: usize = 256 * 1024 * 1024;
+
 /// Why a node told nothing.
 #[derive(Debug, thiserror::Error)]
 pub enum AdminClientError {
@@ -177,7 +180,10 @@ impl AdminClient {
             .connect_with_connector(connector)
             .await
             .map_err(|cause| AdminClientError::Connection { at, cause })?;
-        Ok(Self { inner: proto::admin_client::AdminClient::new(channel) })
+        // An answer may be about all principals of a Region, or about all grants on a key.
+        let inner =
+            proto::admin_client::AdminClient::new(channel).max_decoding_message_size(MAX_ANSWER);
+        Ok(Self { inner })
     }
 
     /// The calls of the API.

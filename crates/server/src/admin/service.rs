@@ -1,6 +1,7 @@
 //! The calls of the admin API.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use keystead_crypto::random;
 use keystead_raft::{Change, ChangeError, Role};
@@ -14,7 +15,11 @@ use crate::audit::{AuditTrail, Operator, OperatorRecord};
 use crate::boot::{self, NewAccount};
 use crate::clock;
 use crate::cluster::{self, Credentials};
+use crate::explain::{Explainer, NoAnswer};
 use crate::region::RegionServer;
+
+/// How long it may take to learn of the newest state.
+const BARRIER_TIME: Duration = Duration::from_secs(5);
 
 /// Answers operators.
 pub(super) struct AdminService {
@@ -42,14 +47,33 @@ impl AdminService {
     }
 
     /// The Region that a call is about.
-    fn region(&self, name: &str) -> Result<&RegionServer, Status> {
+    fn region(&self, name: &str) -> Result<&Arc<RegionServer>, Status> {
         let found = match (name, self.regions.as_slice()) {
             ("", [only]) => Some(only),
             ("", _) => return Err(Status::invalid_argument("say which Region")),
             _ => self.regions.iter().find(|region| region.name().as_str() == name),
         };
         let unknown = || Status::not_found(format!("Region {name} is not served here"));
-        found.map(|region| &**region).ok_or_else(unknown)
+        found.ok_or_else(unknown)
+    }
+
+    /// An answer from a Region's newest state, which may take long to look through.
+    async fn look<T: Send + 'static>(
+        &self,
+        region: &str,
+        answer: impl FnOnce(Explainer<'_>) -> Result<T, NoAnswer> + Send + 'static,
+    ) -> Result<Response<T>, Status> {
+        let region = Arc::clone(self.region(region)?);
+        let newest = region.barrier(Instant::now() + BARRIER_TIME).await;
+        let view =
+            newest.map_err(|error| Status::unavailable(error.message().unwrap_or_default()))?;
+        let looking =
+            tokio::task::spawn_blocking(move || answer(Explainer { region: &region, view: &view }));
+        let answer = looking.await.map_err(|_| Status::internal("The answer was not found."))?;
+        answer.map(Response::new).map_err(|error| match error {
+            NoAnswer::Invalid(text) => Status::invalid_argument(text),
+            NoAnswer::Absent(text) => Status::not_found(text),
+        })
     }
 
     async fn change(
@@ -233,6 +257,35 @@ impl Admin for AdminService {
         let region = self.region(region)?;
         boot::suspend_account(region, account_id(account)?, suspended).await.map_err(refused)?;
         Ok(Response::new(proto::SetAccountSuspendedResponse {}))
+    }
+
+    async fn explain(
+        &self,
+        request: Request<proto::ExplainRequest>,
+    ) -> Result<Response<proto::ExplainResponse>, Status> {
+        self.note(&request, "Explain")?;
+        let proto::ExplainRequest { region, principal, supposition } = request.into_inner();
+        let asked = supposition.unwrap_or_default();
+        self.look(&region, move |at| at.explain(&principal, &asked)).await
+    }
+
+    async fn who_can(
+        &self,
+        request: Request<proto::WhoCanRequest>,
+    ) -> Result<Response<proto::WhoCanResponse>, Status> {
+        self.note(&request, "WhoCan")?;
+        let proto::WhoCanRequest { region, supposition } = request.into_inner();
+        let asked = supposition.unwrap_or_default();
+        self.look(&region, move |at| at.who_can(&asked)).await
+    }
+
+    async fn report(
+        &self,
+        request: Request<proto::ReportRequest>,
+    ) -> Result<Response<proto::ReportResponse>, Status> {
+        self.note(&request, "Report")?;
+        let proto::ReportRequest { region, older_than_ms } = request.into_inner();
+        self.look(&region, move |at| Ok(at.report(older_than_ms))).await
     }
 }
 

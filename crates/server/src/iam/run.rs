@@ -9,7 +9,7 @@ use super::call::Call;
 use super::{Change, Operation, Query, refusals};
 use crate::audit::{Parameters, Record};
 use crate::authorise::Authoriser;
-use crate::conditions::Circumstances;
+use crate::conditions::{Circumstances, Sent};
 use crate::front::{Attempted, QueryCall};
 use crate::pipeline::Failure;
 use crate::propose::Author;
@@ -75,10 +75,10 @@ fn admit<O: Operation>(request: &QueryCall<'_>, record: &mut Record) -> Result<O
     let circumstances = Circumstances {
         view: &request.view,
         region: request.region.name(),
-        principal: &request.caller.principal,
-        request: request.request,
+        principal: Some(&request.caller.principal),
+        sent: Sent::Request(request.request),
     };
-    Authoriser::new(circumstances).check(&mut resources, record)?;
+    Authoriser::new(&request.caller.principal, circumstances).check(&mut resources, record)?;
     drop(resources);
     Ok(input)
 }

@@ -9,10 +9,10 @@ use keystead_types::{GrantId, GrantOperation, KeySpec, KeyUsage};
 use super::private_key::named;
 use super::{Operation, StateRule, grants};
 use crate::audit::Parameters;
-use crate::authorise::PreparedGrant;
 use crate::grant_token;
 use crate::pipeline::{Call, Failure};
 use crate::propose;
+use crate::question::PreparedGrant;
 use crate::resolve::Target;
 
 pub(crate) struct CreateGrant;

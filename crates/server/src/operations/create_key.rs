@@ -8,6 +8,7 @@ use keystead_types::{KeyArn, KeyId, KeySpec, KeyUsage, Origin};
 use super::private_key::named;
 use super::{Operation, metadata, put_key_policy, refuse_members, tags};
 use crate::audit::Parameters;
+use crate::conditions::KeyFacts;
 use crate::pipeline::{Call, Failure};
 use crate::propose;
 use crate::resolve::Target;
@@ -68,12 +69,16 @@ impl Operation for CreateKey {
         let id = KeyId::from_random(call.region.entropy()?, false);
         let material =
             call.region.new_material(&call.view, call.account(), id, spec, usage).await?;
+        let (tags, origin) = (tags::to_map(&input.tags)?, Origin::AwsKms);
+        let facts = KeyFacts { id, spec, usage, origin, primary: None, tags: &tags };
+        let checked = input.policy.is_some() && !input.bypass_policy_lockout_safety_check();
+        let lockout_check = checked.then(|| call.next_policy(&facts, call.account()));
         let command = proto::CreateKey {
             key: propose::id_ref(id),
             account: call.account().number(),
             spec: spec.code().into(),
             usage: usage.code().into(),
-            origin: Origin::AwsKms.code().into(),
+            origin: origin.code().into(),
             description: input.description().to_owned(),
             material: Some(material),
             policy: input
@@ -81,11 +86,8 @@ impl Operation for CreateKey {
                 .clone()
                 .unwrap_or_else(|| keystead_policy::default_key_policy(call.account())),
             policy_given: input.policy.is_some(),
-            lockout_check: put_key_policy::lockout_check(
-                call,
-                input.policy.is_none() || input.bypass_policy_lockout_safety_check(),
-            )?,
-            tags: tags::to_map(&input.tags)?,
+            lockout_check,
+            tags,
         };
         let outcome::Result::KeyCreated(created) = propose::result(call, command).await? else {
             return Err(messages::internal().into());

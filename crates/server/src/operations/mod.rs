@@ -51,6 +51,7 @@ mod update_key_description;
 mod verify;
 mod verify_mac;
 
+mod actions;
 mod cipher;
 mod grants;
 pub(crate) mod key_state;
@@ -62,6 +63,7 @@ mod signing;
 mod symmetric;
 mod tags;
 
+pub(crate) use actions::{Action, action};
 pub(crate) use key_state::StateRule;
 pub(crate) use registry::Registry;
 

@@ -7,6 +7,7 @@ use keystead_state::proto;
 use super::list_key_policies::DEFAULT_POLICY_NAME;
 use super::{Operation, get_key_policy};
 use crate::audit::Parameters;
+use crate::conditions::KeyFacts;
 use crate::pipeline::{Call, Failure};
 use crate::propose;
 use crate::resolve::Target;
@@ -37,10 +38,13 @@ impl Operation for PutKeyPolicy {
     }
 
     async fn execute(call: &Call<'_>, input: &Self::Input) -> Result<Self::Output, Failure> {
+        let key = call.key(0)?;
+        let checked = !input.bypass_policy_lockout_safety_check();
+        let lockout_check = checked.then(|| call.next_policy(&KeyFacts::from(&**key), key.account));
         let command = proto::PutKeyPolicy {
-            key: propose::key_ref(call.key(0)?),
+            key: propose::key_ref(key),
             policy: input.policy().to_owned(),
-            lockout_check: lockout_check(call, input.bypass_policy_lockout_safety_check())?,
+            lockout_check,
         };
         propose::done(call, command).await?;
         Ok(Self::Output::default())
@@ -67,14 +71,4 @@ pub(super) fn check_document(text: &str) -> Result<(), Error> {
             _ => messages::malformed_policy(error),
         }),
     }
-}
-
-/// What the state needs to know to see whether the caller could put a policy again; nothing where
-/// the caller bypasses the check.
-pub(super) fn lockout_check(
-    call: &Call<'_>,
-    bypass: bool,
-) -> Result<Option<proto::LockoutCheck>, Error> {
-    let check = || Ok(proto::LockoutCheck { context: call.conditions(0)? });
-    (!bypass).then(check).transpose()
 }

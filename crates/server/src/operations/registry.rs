@@ -24,51 +24,8 @@ impl Registry {
             handlers: HashMap::new(),
             known: keystead_api::operations().iter().map(|op| (op.name, op.name)).collect(),
         };
-        registry.add::<cancel_key_deletion::CancelKeyDeletion>();
-        registry.add::<create_alias::CreateAlias>();
-        registry.add::<create_grant::CreateGrant>();
-        registry.add::<create_key::CreateKey>();
-        registry.add::<decapsulate::Decapsulate>();
-        registry.add::<decrypt::Decrypt>();
-        registry.add::<delete_alias::DeleteAlias>();
-        registry.add::<derive_shared_secret::DeriveSharedSecret>();
-        registry.add::<describe_key::DescribeKey>();
-        registry.add::<disable_key::DisableKey>();
-        registry.add::<enable_key::EnableKey>();
-        registry.add::<encapsulate::Encapsulate>();
-        registry.add::<encrypt::Encrypt>();
-        registry.add::<generate_data_key::GenerateDataKey>();
-        registry.add::<generate_data_key_pair::GenerateDataKeyPair>();
-        registry.add::<GenerateDataKeyPairWithoutPlaintext>();
-        registry.add::<generate_data_key_without_plaintext::GenerateDataKeyWithoutPlaintext>();
-        registry.add::<generate_mac::GenerateMac>();
-        registry.add::<generate_random::GenerateRandom>();
-        registry.add::<get_key_policy::GetKeyPolicy>();
-        registry.add::<get_key_rotation_status::GetKeyRotationStatus>();
-        registry.add::<get_public_key::GetPublicKey>();
-        registry.add::<list_aliases::ListAliases>();
-        registry.add::<list_grants::ListGrants>();
-        registry.add::<list_key_policies::ListKeyPolicies>();
-        registry.add::<list_keys::ListKeys>();
-        registry.add::<list_resource_tags::ListResourceTags>();
-        registry.add::<list_retirable_grants::ListRetirableGrants>();
-        registry.add::<put_key_policy::PutKeyPolicy>();
-        registry.add::<re_encrypt::ReEncrypt>();
-        registry.add::<retire_grant::RetireGrant>();
-        registry.add::<revoke_grant::RevokeGrant>();
-        registry.add::<schedule_key_deletion::ScheduleKeyDeletion>();
-        registry.add::<sign::Sign>();
-        registry.add::<tag_resource::TagResource>();
-        registry.add::<untag_resource::UntagResource>();
-        registry.add::<update_alias::UpdateAlias>();
-        registry.add::<update_key_description::UpdateKeyDescription>();
-        registry.add::<verify::Verify>();
-        registry.add::<verify_mac::VerifyMac>();
+        visit_all(&mut registry);
         registry
-    }
-
-    fn add<O: Operation>(&mut self) {
-        self.handlers.insert(O::NAME, pipeline::handle::<O>);
     }
 
     /// The operation of this name, as the registry spells it, and how to run it.
@@ -81,4 +38,60 @@ impl Registry {
             None => Err(keystead_api::messages::unknown_operation()),
         }
     }
+}
+
+impl Visit for Registry {
+    fn visit<O: Operation>(&mut self) {
+        self.handlers.insert(O::NAME, pipeline::handle::<O>);
+    }
+}
+
+/// What is done with every operation.
+pub(super) trait Visit {
+    /// Does it.
+    fn visit<O: Operation>(&mut self);
+}
+
+/// Visits every operation that is built.
+pub(super) fn visit_all(visitor: &mut impl Visit) {
+    visitor.visit::<cancel_key_deletion::CancelKeyDeletion>();
+    visitor.visit::<create_alias::CreateAlias>();
+    visitor.visit::<create_grant::CreateGrant>();
+    visitor.visit::<create_key::CreateKey>();
+    visitor.visit::<decapsulate::Decapsulate>();
+    visitor.visit::<decrypt::Decrypt>();
+    visitor.visit::<delete_alias::DeleteAlias>();
+    visitor.visit::<derive_shared_secret::DeriveSharedSecret>();
+    visitor.visit::<describe_key::DescribeKey>();
+    visitor.visit::<disable_key::DisableKey>();
+    visitor.visit::<enable_key::EnableKey>();
+    visitor.visit::<encapsulate::Encapsulate>();
+    visitor.visit::<encrypt::Encrypt>();
+    visitor.visit::<generate_data_key::GenerateDataKey>();
+    visitor.visit::<generate_data_key_pair::GenerateDataKeyPair>();
+    visitor.visit::<GenerateDataKeyPairWithoutPlaintext>();
+    visitor.visit::<generate_data_key_without_plaintext::GenerateDataKeyWithoutPlaintext>();
+    visitor.visit::<generate_mac::GenerateMac>();
+    visitor.visit::<generate_random::GenerateRandom>();
+    visitor.visit::<get_key_policy::GetKeyPolicy>();
+    visitor.visit::<get_key_rotation_status::GetKeyRotationStatus>();
+    visitor.visit::<get_public_key::GetPublicKey>();
+    visitor.visit::<list_aliases::ListAliases>();
+    visitor.visit::<list_grants::ListGrants>();
+    visitor.visit::<list_key_policies::ListKeyPolicies>();
+    visitor.visit::<list_keys::ListKeys>();
+    visitor.visit::<list_resource_tags::ListResourceTags>();
+    visitor.visit::<list_retirable_grants::ListRetirableGrants>();
+    visitor.visit::<put_key_policy::PutKeyPolicy>();
+    visitor.visit::<re_encrypt::ReEncrypt>();
+    visitor.visit::<retire_grant::RetireGrant>();
+    visitor.visit::<revoke_grant::RevokeGrant>();
+    visitor.visit::<schedule_key_deletion::ScheduleKeyDeletion>();
+    visitor.visit::<sign::Sign>();
+    visitor.visit::<tag_resource::TagResource>();
+    visitor.visit::<untag_resource::UntagResource>();
+    visitor.visit::<update_alias::UpdateAlias>();
+    visitor.visit::<update_key_description::UpdateKeyDescription>();
+    visitor.visit::<verify::Verify>();
+    visitor.visit::<verify_mac::VerifyMac>();
 }

@@ -1,0 +1,140 @@
+//! Why something is allowed or denied, and who may: for operators, by the very question that
+//! requests are asked ([`crate::question`]).
+
+mod report;
+mod supposition;
+mod told;
+mod who_can;
+
+use keystead_state::{Key, View};
+use keystead_types::{KeyState, Principal, PrincipalArn};
+
+use crate::admin::proto;
+use crate::conditions::{Circumstances, Sent, Supposed};
+use crate::operations::Action;
+use crate::question::{Asker, PreparedGrant, Question};
+use crate::region::RegionServer;
+use supposition::Supposition;
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NoAnswer {
+    /// What is asked cannot be.
+    #[error("{0}")]
+    Invalid(String),
+    /// What it is about does not exist.
+    #[error("{0}")]
+    Absent(String),
+}
+
+/// One state of a Region, to be asked about.
+#[derive(Clone, Copy)]
+pub(crate) struct Explainer<'a> {
+    pub(crate) region: &'a RegionServer,
+    pub(crate) view: &'a View,
+}
+
+impl Explainer<'_> {
+    /// Whether a principal may do something to a key, and what everything has to do with it.
+    ///
+    /// # Errors
+    /// There is no such principal, key, action or context.
+    pub(crate) fn explain(
+        &self,
+        principal: &str,
+        asked: &proto::Supposition,
+    ) -> Result<proto::ExplainResponse, NoAnswer> {
+        let principal = self.principal(principal)?;
+        let supposition = Supposition::read(asked)?;
+        let account = supposition.account.unwrap_or(principal.account());
+        let resource = supposition.resource(self, account)?;
+        let key = resource.key().ok_or_else(|| NoAnswer::Absent("There is no such key.".into()))?;
+        let asker = Asker::new(&principal, self.circumstances(&supposition.supposed));
+        let answer = asker.ask(&resource, |question| self.answer(question, key));
+        // A key that exists has an owner.
+        let (mut decision, others) =
+            answer.ok_or_else(|| NoAnswer::Absent("Nobody owns the key.".into()))?;
+        if self.is_suspended(&principal) {
+            decision = told::suspended(principal.account());
+        }
+        Ok(proto::ExplainResponse {
+            principal: principal.to_string(),
+            action: resource.action.to_owned(),
+            key: resource.name(self.region.name()),
+            decision: Some(decision),
+            others,
+            notes: notes(supposition.action, key),
+            index: self.view.applied(),
+        })
+    }
+
+    fn circumstances<'c>(&'c self, supposed: &'c Supposed) -> Circumstances<'c> {
+        Circumstances {
+            view: self.view,
+            region: self.region.name(),
+            principal: None,
+            sent: Sent::Supposed(supposed),
+        }
+    }
+
+    /// Whether no request of a principal is let in, whatever the policies say.
+    fn is_suspended(&self, principal: &Principal) -> bool {
+        self.view.account(principal.account()).is_none_or(|account| account.suspended)
+    }
+
+    /// The principal of an ARN, as authentication makes it.
+    fn principal(&self, arn: &str) -> Result<Principal, NoAnswer> {
+        let named: PrincipalArn = arn.parse().map_err(|_| {
+            let text = format!("{arn:?} is not the ARN of an account's root or of a user.");
+            NoAnswer::Invalid(text)
+        })?;
+        let account = named.account();
+        if self.view.account(account).is_none() {
+            return Err(NoAnswer::Absent(format!("There is no account {account}.")));
+        }
+        let PrincipalArn::User(user) = &named else { return Ok(Principal::Root(account)) };
+        let absent = || NoAnswer::Absent(format!("There is no user {arn}."));
+        let id = self.view.principal_id(&named).ok_or_else(absent)?;
+        let name = user.friendly_name().into();
+        Ok(Principal::User { account, name, id: id.to_string().into() })
+    }
+
+    /// The decision, and all that did not decide: the statements, the grants to the asker, and
+    /// those to others or for something else, which a request does not look at.
+    fn answer(
+        &self,
+        question: &Question<'_, '_>,
+        key: &Key,
+    ) -> (proto::Decision, Vec<proto::Step>) {
+        let (verdict, steps) = question.explain();
+        let looked_at = |id: &str| question.policies.grants.iter().any(|grant| grant.id == id);
+        let others: Vec<_> =
+            self.view.grants_on(key.id, None).map(|grant| PreparedGrant::new(grant)).collect();
+        let others: Vec<_> = others.iter().map(PreparedGrant::grant).collect();
+        let others: Vec<_> = others.into_iter().filter(|grant| !looked_at(grant.id)).collect();
+        let misses = others.iter().map(|grant| grant.step(&question.query));
+        let deciding = told::deciding(&verdict);
+        let steps = steps.into_iter().chain(misses).filter(|step| !deciding.contains(&step.by));
+        let steps = steps.map(|step| told::step(&step, question.query.context)).collect();
+        (told::decision(&verdict), steps)
+    }
+}
+
+/// What a request that policies let in, or not, meets besides.
+fn notes(action: &Action, key: &Key) -> Vec<String> {
+    let mut notes = Vec::new();
+    if let Some(error) = &key.policy.error {
+        notes.push(format!("The key policy cannot be read and denies everything: {error}."));
+    }
+    if let Some(beside) = action.beside {
+        let name = action.name;
+        notes.push(format!("A request needs {name} on {beside} too, by an identity-based policy."));
+    }
+    if key.state != KeyState::Enabled {
+        notes.push(format!("The key is {}: many requests are refused for that.", key.state));
+    }
+    notes
+}
+
+#[cfg(test)]
+mod tests;
