@@ -14,7 +14,7 @@ use tokio::time::{sleep, timeout};
 use crate::member::Member;
 use crate::node_core::Core;
 use crate::seams::Link;
-use crate::types::TypeConfig;
+use crate::types::{StoredMembership, TypeConfig};
 
 /// A learner that lags by no more entries than this gets a vote.
 const CAUGHT_UP: u64 = 1000;
@@ -156,6 +156,12 @@ impl Core {
             (Standing::Learner, _) if !learner && self.has_caught_up(id) => {
                 return self.promote(id).await;
             }
+            // What gave it its vote was interrupted, and nobody else will end it.
+            (Standing::Voter, _)
+                if is_changing(&membership) && next_voters(&membership).contains(&id.0) =>
+            {
+                return self.promote(id).await;
+            }
             _ => {}
         }
         Ok(self.standing(id))
@@ -163,19 +169,20 @@ impl Core {
 
     /// Gives a learner a vote, and takes it from a dead member of the same name.
     async fn promote(&self, id: NodeId) -> Result<Standing, ChangeError> {
+        let membership = self.membership();
         match self.standing(id) {
-            Standing::Voter => return Ok(Standing::Voter),
+            Standing::Voter if !is_changing(&membership) => return Ok(Standing::Voter),
+            Standing::Voter => {}
             Standing::Absent => return Err(no_member(id)),
             Standing::Learner if !self.has_caught_up(id) => {
                 return refused(format!("node {id} has not caught up with the log yet"));
             }
             Standing::Learner => {}
         }
-        let membership = self.membership();
         let name = membership.membership().get_node(&id.0).map(|member| member.name.clone());
         let replaced = self.replaceable(id, &name.unwrap_or_default())?;
-        let voters: BTreeSet<u64> = membership
-            .voter_ids()
+        let voters: BTreeSet<u64> = next_voters(&membership)
+            .into_iter()
             .filter(|voter| !replaced.contains(voter))
             .chain([id.0])
             .collect();
@@ -295,6 +302,17 @@ impl Core {
             Err(_) => Err(ChangeError::NoLeader { leader: None }),
         }
     }
+}
+
+/// Whether a change of the voters is under way, or was when its leader ended.
+fn is_changing(membership: &StoredMembership) -> bool {
+    membership.membership().get_joint_config().len() > 1
+}
+
+/// The voters; while they change, those that there are to be. A vote that a change takes from a node
+/// must not come back with the next one.
+fn next_voters(membership: &StoredMembership) -> BTreeSet<u64> {
+    membership.membership().get_joint_config().last().cloned().unwrap_or_default()
 }
 
 fn no_member(id: NodeId) -> ChangeError {
