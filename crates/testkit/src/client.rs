@@ -15,11 +15,15 @@ use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
+use crate::node::AccessKey;
 use crate::tls::Tls;
 
 /// How long a reply may take, unless a client is told otherwise.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(30);
 const CONTENT_TYPE: &str = "application/x-amz-json-1.1";
+const FORM: &str = "application/x-www-form-urlencoded";
+/// IAM is one for all Regions, and signed for this one.
+const IAM_REGION: &str = "us-east-1";
 
 /// Where and as whom to call.
 #[derive(Debug, Clone)]
@@ -34,6 +38,12 @@ pub struct Target {
     pub secret_access_key: String,
     /// What TLS needs; none for plain HTTP.
     pub tls: Option<Tls>,
+}
+
+/// What of a request is signed, besides its headers.
+struct Scope<'a> {
+    region: &'a str,
+    service: &'a str,
 }
 
 /// One reply.
@@ -80,12 +90,36 @@ impl Target {
         body: Bytes,
         more: &[(HeaderName, HeaderValue)],
     ) -> Result<Request<Full<Bytes>>> {
-        let mut headers = HeaderMap::new();
-        headers.insert("host", HeaderValue::from_str(&self.address.to_string())?);
-        headers.insert("content-type", HeaderValue::from_static(CONTENT_TYPE));
         let target = HeaderValue::from_str(&format!("TrentService.{operation}"))?;
+        let mut headers = HeaderMap::new();
+        headers.insert("content-type", HeaderValue::from_static(CONTENT_TYPE));
         headers.insert("x-amz-target", target);
         headers.extend(more.iter().cloned());
+        self.sign(&Scope { region: &self.region, service: "kms" }, headers, body)
+    }
+
+    /// A signed request of IAM, which is a form.
+    ///
+    /// # Errors
+    /// Those of [`Target::signed`].
+    pub(crate) fn signed_form(
+        &self,
+        form: Bytes,
+        more: &[(HeaderName, HeaderValue)],
+    ) -> Result<Request<Full<Bytes>>> {
+        let mut headers = HeaderMap::new();
+        headers.insert("content-type", HeaderValue::from_static(FORM));
+        headers.extend(more.iter().cloned());
+        self.sign(&Scope { region: IAM_REGION, service: "iam" }, headers, form)
+    }
+
+    fn sign(
+        &self,
+        scope: &Scope<'_>,
+        mut headers: HeaderMap,
+        body: Bytes,
+    ) -> Result<Request<Full<Bytes>>> {
+        headers.insert("host", HeaderValue::from_str(&self.address.to_string())?);
         let (path, query, authority) = ("/", "", None);
         let signing = sigv4::Request {
             method: "POST",
@@ -102,7 +136,7 @@ impl Target {
         };
         let since = SystemTime::now().duration_since(UNIX_EPOCH)?;
         let now = UnixMillis(u64::try_from(since.as_millis())?);
-        headers.extend(sigv4::sign(&signing, &credentials, &self.region, "kms", now)?);
+        headers.extend(sigv4::sign(&signing, &credentials, scope.region, scope.service, now)?);
         let mut request = Request::post(path).body(Full::new(body))?;
         *request.headers_mut() = headers;
         Ok(request)
@@ -123,6 +157,11 @@ impl Client {
     /// Where it calls.
     pub fn target(&self) -> &Target {
         &self.target
+    }
+
+    /// Calls with another access key from now on, over the connection that there is.
+    pub(crate) fn act_as(&mut self, access_key: &AccessKey) {
+        access_key.clone().give_to(&mut self.target);
     }
 
     /// Calls an operation and returns the output of its success.

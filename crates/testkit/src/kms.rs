@@ -9,9 +9,10 @@ use keystead_api::{ErrorCode, Message, Wire};
 
 use crate::client::{self, Target};
 use crate::grpc;
+use crate::node::AccessKey;
 
 /// What marks the attempts of one call: a header of AWS's SDKs, and metadata of gRPC.
-const INVOCATION_ID: HeaderName = HeaderName::from_static("amz-sdk-invocation-id");
+pub(crate) const INVOCATION_ID: HeaderName = HeaderName::from_static("amz-sdk-invocation-id");
 const REQUEST_ID: HeaderName = HeaderName::from_static("keystead-request-id");
 const INDEX: &str = "x-keystead-index";
 
@@ -49,6 +50,14 @@ impl Kms {
             Wire::AwsJson => Over::Json(client::Client::new(target).with_patience(patience)),
             Wire::Proto => Over::Grpc(grpc::Client::new(target).with_patience(patience)),
         })
+    }
+
+    /// Calls with another access key from now on. Over gRPC it is still the certificate that says
+    /// who calls.
+    pub(crate) fn act_as(&mut self, access_key: &AccessKey) {
+        if let Over::Json(client) = &mut self.0 {
+            client.act_as(access_key);
+        }
     }
 
     /// Makes one attempt of a call: the operation is the one whose input this is. Attempts with

@@ -10,8 +10,8 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 use keystead_testkit::checks::{
-    Outcome, audit, bench, bench_cluster, chaos, material, memory, mutations, retries, sim,
-    slow_keys, syscalls, timing, tls,
+    Outcome, audit, bench, bench_cluster, chaos, material, memory, mutations, retries, revocation,
+    sim, slow_keys, syscalls, timing, tls,
 };
 use keystead_testkit::proxy::DropFirstReply;
 
@@ -34,6 +34,8 @@ enum Check {
     Mutations(mutations::Options),
     /// A cluster under load keeps its promises while its nodes are killed, paused and cut off.
     Chaos(chaos::Options),
+    /// No right outlives the acknowledgement of its revocation, through any node of a cluster.
+    Revocation(revocation::Options),
     /// Simulated regions keep their promises while everything goes wrong.
     Sim(sim::Options),
     /// Encrypt per second beside a bare server.
@@ -78,6 +80,7 @@ async fn main() -> ExitCode {
         Check::Retries(options) => retries::run(&options).await,
         Check::Mutations(options) => mutations::run(&options).await,
         Check::Chaos(options) => chaos::run(&options).await,
+        Check::Revocation(options) => revocation::run(&options).await,
         Check::Sim(options) => sim::run(&options),
         Check::Bench(options) => bench::run(&options).await,
         Check::BenchCluster(options) => bench_cluster::run(&options).await,

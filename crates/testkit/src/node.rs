@@ -218,13 +218,15 @@ pub(crate) fn initialise(binary: &Path, config: &Path) -> Result<AccessKey> {
     AccessKey::printed(&String::from_utf8_lossy(&output.stdout))
 }
 
-/// An access key, as the program prints it for a shell.
+/// An access key.
+#[derive(Clone)]
 pub(crate) struct AccessKey {
-    id: String,
-    secret: String,
+    pub(crate) id: String,
+    pub(crate) secret: String,
 }
 
 impl AccessKey {
+    /// One that the program printed for a shell.
     fn printed(text: &str) -> Result<Self> {
         let export = |name: &str| {
             let start = format!("export {name}='");

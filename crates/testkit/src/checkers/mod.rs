@@ -5,6 +5,7 @@
 
 pub mod index;
 pub mod linear;
+pub mod race;
 pub mod revocation;
 pub mod survival;
 

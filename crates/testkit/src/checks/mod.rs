@@ -13,6 +13,7 @@ pub mod material;
 pub mod memory;
 pub mod mutations;
 pub mod retries;
+pub mod revocation;
 pub mod sim;
 pub mod slow_keys;
 pub mod syscalls;

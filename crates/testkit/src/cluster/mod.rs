@@ -18,7 +18,7 @@ use tokio::time::timeout;
 pub use self::network::Network;
 use self::network::name;
 use crate::client::Target;
-use crate::node::{self, ACCOUNT, REGION};
+use crate::node::{self, ACCOUNT, AccessKey, REGION};
 use crate::process::Process;
 use crate::tls::{Authority, Identity, Tls};
 
@@ -177,6 +177,30 @@ impl Cluster {
         }
     }
 
+    /// Makes an account; what comes back is its access key.
+    ///
+    /// # Errors
+    /// The first node refuses.
+    pub(crate) async fn add_account(&self, account: &str) -> Result<AccessKey> {
+        let request =
+            proto::CreateAccountRequest { region: REGION.into(), account: account.into() };
+        let answer = self.nodes[0].admin().await?.api().create_account(request).await;
+        let made = AdminClient::told(answer)?;
+        Ok(AccessKey { id: made.access_key_id, secret: made.secret_access_key })
+    }
+
+    /// Has the leader hand over to whichever member it likes.
+    ///
+    /// # Errors
+    /// It refuses, or does not lead.
+    pub async fn transfer_leadership(&self, leader: usize) -> Result<()> {
+        let request =
+            proto::TransferLeadershipRequest { region: REGION.into(), node: String::new() };
+        let answer = self.nodes[leader].admin().await?.api().transfer_leadership(request).await;
+        AdminClient::told(answer)?;
+        Ok(())
+    }
+
     /// The lines of all logs that tell of a panic.
     ///
     /// # Errors
@@ -228,8 +252,11 @@ impl Cluster {
 
 impl Node {
     async fn status(&self) -> Result<proto::RegionStatus> {
-        let mut admin = AdminClient::connect(&self.data.join(AdminSocket::NAME)).await?;
-        admin.status().await?.regions.pop().context("no Region told")
+        self.admin().await?.status().await?.regions.pop().context("no Region told")
+    }
+
+    async fn admin(&self) -> Result<AdminClient> {
+        Ok(AdminClient::connect(&self.data.join(AdminSocket::NAME)).await?)
     }
 }
 
