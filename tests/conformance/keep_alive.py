@@ -33,7 +33,7 @@ class Raw:
 
     @property
     def message(self):
-        return json.loads(self.body).get("message", "")
+        return json.loads(self.body or "{}").get("message", "")
 
 
 class Connection:

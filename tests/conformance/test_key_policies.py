@@ -414,6 +414,30 @@ class TestLockout:
         after = {key["KeyId"] for key in kms.list_keys(Limit=1000)["Keys"]}
         assert after == before
 
+    @pytest.mark.parametrize(
+        "condition, may",
+        [
+            ({"ForAnyValue:StringEquals": {"aws:TagKeys": "team"}}, False),
+            ({"StringEquals": {"aws:RequestTag/team": "blue"}}, False),
+            ({"Null": {"aws:ResourceTag/team": "true"}}, False),
+            ({"Null": {"aws:TagKeys": "true"}}, True),
+            ({"StringEquals": {"aws:ResourceTag/team": "blue"}}, True),
+        ],
+        ids=str,
+    )
+    def test_tags_of_a_new_key(self, kms, condition, may):
+        """What counts is what a later request finds: tags of the key, and none of its own."""
+        asked = {
+            "Policy": text_of(policy(statement(Condition=condition))),
+            "Tags": [{"TagKey": "team", "TagValue": "blue"}],
+        }
+        if not may:
+            with refused("MalformedPolicyDocumentException", LOCKOUT):
+                kms.create_key(**asked)
+        else:
+            key = kms.create_key(**asked)["KeyMetadata"]
+            kms.put_key_policy(KeyId=key["KeyId"], Policy=asked["Policy"])
+
     def test_a_foreign_author(self, kms, other_account, key):
         """A key of another account: its author must be able to put a policy again, too."""
         both = policy(statement(Principal={"AWS": [ROOT, FOREIGN_ROOT]}))
