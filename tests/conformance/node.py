@@ -169,9 +169,10 @@ class Process:
         """The environment of a shell into which the exports were pasted."""
         return clean_environment(**(self.exports | more))
 
-    def client(self, service="kms", region=REGION, account=ACCOUNT, **config):
-        """A boto3 client that neither retries nor checks its parameters."""
-        key, secret = self.credentials(account)
+    def client(self, service="kms", region=REGION, account=ACCOUNT, credentials=None, **config):
+        """A boto3 client that neither retries nor checks its parameters; of the account's root,
+        unless credentials are given."""
+        key, secret = credentials or self.credentials(account)
         settings = {"retries": {"total_max_attempts": 1}, "parameter_validation": False}
         return boto3.session.Session().client(
             service,
