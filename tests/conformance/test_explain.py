@@ -243,7 +243,7 @@ class TestErrors:
             (ROOT, "kms:Encrypt", key_arn("none"), (), "none"),
             (OTHER_ROOT, "kms:Encrypt", None, (), "does not exist"),
             (ROOT, "kms:Encrypt", None, ("aws:SourceIP6=1",), "no condition key"),
-            (ROOT, "kms:Encrypt", None, ("aws:SourceIp=1", "aws:SourceIp=2"), "has one value"),
+            (ROOT, "kms:Encrypt", None, ("aws:SourceIp=1", "aws:SourceIp=2"), "has one value only"),
         ],
     )
     def test_what_cannot_be(self, operator, key, principal, action, named, context, sentence):

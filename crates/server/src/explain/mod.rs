@@ -57,13 +57,15 @@ impl Explainer<'_> {
         if self.is_suspended(&principal) {
             decision = told::suspended(principal.account());
         }
+        let mut notes = notes(supposition.action, key);
+        notes.extend(note_of_child(resource.action, &decision));
         Ok(proto::ExplainResponse {
             principal: principal.to_string(),
             action: resource.action.to_owned(),
             key: resource.name(self.region.name()),
             decision: Some(decision),
             others,
-            notes: notes(supposition.action, key),
+            notes,
             index: self.view.applied(),
         })
     }
@@ -134,6 +136,13 @@ fn notes(action: &Action, key: &Key) -> Vec<String> {
         notes.push(format!("The key is {}: many requests are refused for that.", key.state));
     }
     notes
+}
+
+/// What CreateGrant checks besides, where a grant alone lets it in.
+fn note_of_child(action: &str, decision: &proto::Decision) -> Option<String> {
+    let by_grant = decision.by.first().is_some_and(|by| by.kind == told::GRANT);
+    let text = "A grant that is made by right of another one may allow no more than that.";
+    (action == "kms:CreateGrant" && by_grant).then(|| text.to_owned())
 }
 
 #[cfg(test)]

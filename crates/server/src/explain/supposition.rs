@@ -48,7 +48,7 @@ impl<'a> Supposition<'a> {
         for proto::ConditionValue { key, value } in &asked.context {
             if let Some(pair) = after(key, ENCRYPTION_CONTEXT) {
                 if encryption_context.insert(pair.to_owned(), value.clone()).is_some() {
-                    return Err(invalid(format!("{key} has one value.")));
+                    return Err(invalid(format!("{key} has one value only.")));
                 }
                 continue;
             }
@@ -111,7 +111,7 @@ fn check(key: &str, values: &[String]) -> Result<(), NoAnswer> {
     let ours = ["kms", "aws"].iter().any(|known| service.eq_ignore_ascii_case(known));
     match condition_key(key) {
         Some(known) if known.multi_valued || values.len() < 2 => Ok(()),
-        Some(_) => Err(invalid(format!("{key} has one value."))),
+        Some(_) => Err(invalid(format!("{key} has one value only."))),
         None if ours || service.is_empty() => {
             Err(invalid(format!("{key:?} is no condition key; aws:SourceIp is one.")))
         }

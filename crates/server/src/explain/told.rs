@@ -5,6 +5,9 @@ use keystead_types::AccountId;
 
 use crate::admin::proto;
 
+/// What a grant is called among sources.
+pub(super) const GRANT: &str = "grant";
+
 /// What gave a verdict.
 pub(super) fn deciding<'a>(verdict: &Verdict<'a>) -> Vec<By<'a>> {
     match *verdict {
@@ -50,7 +53,7 @@ fn source(by: &By<'_>) -> proto::Source {
             statement: Some(number(statement.index)),
             sid: statement.sid.map(str::to_owned),
         },
-        By::Grant(id) => named("grant", id),
+        By::Grant(id) => named(GRANT, id),
         By::Root => named("root", ""),
     }
 }

@@ -1,5 +1,5 @@
-//! Everybody who may do something to a key: the roots and users of all accounts, and those whom
-//! the key's policy or a grant names without their being one of these.
+//! Everybody who may do something to a key: the roots and users of all accounts, and the services
+//! that the key's policy or a grant names.
 
 use std::collections::BTreeSet;
 
@@ -36,16 +36,14 @@ impl Explainer<'_> {
         let mut able = Vec::new();
         for principal in principals(self.view).filter(|principal| !self.is_suspended(principal)) {
             let asker = Asker::new(&principal, self.circumstances(&supposition.supposed));
-            able.extend(decide(&asker).map(|decision| proto::Able {
-                principal: principal.to_string(),
-                kind: if principal.user_id().is_some() { "user" } else { "root" }.to_owned(),
-                decision: Some(decision),
-            }));
+            let kind = if principal.user_id().is_some() { "user" } else { "root" };
+            let name = principal.to_string();
+            able.extend(decide(&asker).map(|decision| able_one(&name, kind, decision)));
         }
-        for outsider in outsiders(self.view, key) {
-            let supposed = outsider.supposed(&supposition.supposed);
-            let asker = Asker::outsider(outsider.caller(), self.circumstances(&supposed));
-            able.extend(decide(&asker).map(|decision| outsider.able(decision)));
+        for service in services(self.view, key) {
+            let supposed = of_service(service, &supposition.supposed);
+            let asker = Asker::outsider(Caller::service(service), self.circumstances(&supposed));
+            able.extend(decide(&asker).map(|decision| able_one(service, "service", decision)));
         }
         Ok(proto::WhoCanResponse {
             action: resource.action.to_owned(),
@@ -67,6 +65,10 @@ impl Explainer<'_> {
     }
 }
 
+fn able_one(principal: &str, kind: &str, decision: proto::Decision) -> proto::Able {
+    proto::Able { principal: principal.to_owned(), kind: kind.to_owned(), decision: Some(decision) }
+}
+
 /// The roots and users of all accounts.
 fn principals(view: &View) -> impl Iterator<Item = Principal> {
     view.accounts().flat_map(|account| {
@@ -79,54 +81,23 @@ fn principals(view: &View) -> impl Iterator<Item = Principal> {
     })
 }
 
-/// Somebody who belongs to no account.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
-enum Outsider<'a> {
-    Service(&'a str),
-    IdentityProvider(&'a str),
-}
-
-/// Those whom the key's policy or one of its grants names.
-fn outsiders<'a>(view: &'a View, key: &'a Key) -> BTreeSet<Outsider<'a>> {
+/// The services that the key's policy or one of its grants names. Nobody else who belongs to no
+/// account may do anything: an identity provider has no policies of its own, which it would need.
+fn services<'a>(view: &'a View, key: &'a Key) -> BTreeSet<&'a str> {
     let grantees = view.grants_on(key.id, None).map(|grant| &grant.grantee.named);
     let named = key.policy.document.principals().chain(grantees);
     named
         .filter_map(|named| match named {
-            NamedPrincipal::Service(name) => Some(Outsider::Service(name)),
-            NamedPrincipal::Federated(name) => Some(Outsider::IdentityProvider(name)),
+            NamedPrincipal::Service(name) => Some(name.as_str()),
             _ => None,
         })
         .collect()
 }
 
-impl Outsider<'_> {
-    fn caller(&self) -> Caller {
-        match self {
-            Self::Service(name) => Caller::service(name),
-            Self::IdentityProvider(name) => Caller::federated_provider(name),
-        }
-    }
-
-    /// What is supposed of its requests: what such a one says, unless something else is given.
-    fn supposed(&self, given: &Supposed) -> Supposed {
-        let facts = match self {
-            Self::Service(name) => {
-                vec![("aws:PrincipalIsAWSService", "true"), ("aws:PrincipalServiceName", *name)]
-            }
-            Self::IdentityProvider(name) => {
-                vec![("aws:PrincipalIsAWSService", "false"), ("aws:FederatedProvider", *name)]
-            }
-        };
-        let facts = facts.into_iter().map(|(key, value)| (key.to_owned(), vec![value.to_owned()]));
-        Supposed { time: given.time, given: facts.chain(given.given.iter().cloned()).collect() }
-    }
-
-    fn able(&self, decision: proto::Decision) -> proto::Able {
-        let (kind, name) = match self {
-            Self::Service(name) => ("service", name),
-            Self::IdentityProvider(name) => ("identity provider", name),
-        };
-        let (kind, principal) = (kind.to_owned(), (*name).to_owned());
-        proto::Able { principal, kind, decision: Some(decision) }
-    }
+/// What is supposed of a service's request: what services say, unless something else is given.
+fn of_service(name: &str, given: &Supposed) -> Supposed {
+    let facts = [("aws:PrincipalIsAWSService", "true"), ("aws:PrincipalServiceName", name)];
+    let facts = facts.map(|(key, value)| (key.to_owned(), vec![value.to_owned()]));
+    let given_too = given.given.iter().cloned();
+    Supposed { time: given.time, given: facts.into_iter().chain(given_too).collect() }
 }

@@ -6,6 +6,8 @@ mod world;
 use std::collections::{BTreeMap, BTreeSet};
 
 use keystead_policy::{Attached, Caller, Context, Grant, Policies, Query, Verdict, decide};
+use keystead_state::proto as state;
+use keystead_state::proto::command::Operation;
 use keystead_state::{NamedPolicy, User};
 use keystead_types::Principal;
 
@@ -17,8 +19,8 @@ use world::{ACCOUNTS, Dice, REGION, SERVICE, World};
 const STATES: u64 = 1000;
 
 async fn region() -> RegionServer {
-    let seal = MemorySeal::generate().unwrap();
-    let setup = Setup::alone(&REGION.parse().unwrap(), &Place::Memory, &seal);
+    let (name, seal) = (REGION.parse().unwrap(), MemorySeal::generate().unwrap());
+    let setup = Setup::alone(&name, &Place::Memory, &seal);
     setup.open_or_initialise().await.unwrap()
 }
 
@@ -156,7 +158,6 @@ async fn who_can_and_explain_say_what_the_evaluator_says_of_each() {
         (true, "grant"),
         (true, "grant+identity-based policy"),
         (true, SERVICE),
-        (true, "sso.example.com"),
         (false, ""),
         (false, "key policy"),
         (false, "identity-based policy"),
@@ -199,5 +200,81 @@ async fn everything_that_has_a_say_is_told_of() {
             }
             assert_eq!(told_of, all, "seed {seed}, {principal}");
         }
+    }
+}
+
+#[tokio::test]
+async fn access_keys_are_told_by_age_state_and_owner() {
+    let region = region().await;
+    let mut dice = Dice::new(1);
+    let mut world = World::random(&mut dice);
+    let is_user = |principal: &&Principal| principal.user_id().is_some();
+    let user = world.principals.iter().find(is_user).unwrap().clone();
+    let (account, name) = (user.account().number(), user.user_name().unwrap().to_owned());
+    for (id, active) in [("AKIANEW", true), ("AKIAOFF", false)] {
+        world.must(Operation::CreateAccessKey(state::CreateAccessKey {
+            account,
+            user: name.clone(),
+            access_key_id: id.into(),
+            sealed_secret: vec![5; 60],
+        }));
+        world.must(Operation::UpdateAccessKey(state::UpdateAccessKey {
+            account,
+            user: name.clone(),
+            access_key_id: id.into(),
+            active,
+        }));
+    }
+    let explainer = Explainer { region: &region, view: &world.view };
+    let told = |keys: &[proto::AccessKey]| -> BTreeSet<_> {
+        keys.iter().map(|key| (key.id.clone(), key.owner.clone(), key.active, key.root)).collect()
+    };
+    let roots: BTreeSet<_> = ACCOUNTS
+        .map(|id| (format!("ACCESS{id}"), format!("arn:aws:iam::{id}:root"), true, true))
+        .into();
+    let users = [("AKIANEW", true), ("AKIAOFF", false)];
+    let users = users.map(|(id, active)| (id.to_owned(), user.to_string(), active, false));
+    let all: BTreeSet<_> = roots.iter().cloned().chain(users).collect();
+
+    // The state's clock stands years before the test's.
+    let report = explainer.report(365 * 24 * 60 * 60 * 1000);
+    assert_eq!(told(&report.old_access_keys), all);
+    assert_eq!(told(&report.root_access_keys), roots);
+    let age = report.old_access_keys.iter().map(|key| key.age_ms).max().unwrap();
+    let report = explainer.report(2 * age);
+    assert_eq!((told(&report.old_access_keys), told(&report.root_access_keys)), ([].into(), roots));
+}
+
+#[tokio::test]
+async fn what_cannot_be_asked_is_told() {
+    let region = region().await;
+    let world = World::random(&mut Dice::new(2));
+    let explainer = Explainer { region: &region, view: &world.view };
+    let root = world.principals[0].to_string();
+    let asked = supposition(&world, "kms:Encrypt", None);
+    let with = |key: &str, value: &str| proto::Supposition {
+        context: vec![
+            proto::ConditionValue { key: key.into(), value: value.into() },
+            proto::ConditionValue { key: key.to_uppercase(), value: value.into() },
+        ],
+        ..asked.clone()
+    };
+    for (principal, asked, sentence) in [
+        ("arn:aws:iam::111122223333:user/nobody", asked.clone(), "There is no user"),
+        ("arn:aws:iam::111122223333:role/r", asked.clone(), "is not the ARN"),
+        ("arn:aws:iam::999999999999:root", asked.clone(), "There is no account 999999999999"),
+        (&root, with("aws:SourceIp", "1.2.3.4"), "aws:SourceIp has one value only"),
+        (&root, with("aws:Source", "x"), "is no condition key"),
+        (&root, with("team", "x"), "is no condition key"),
+        (&root, proto::Supposition { account: "12".into(), ..asked.clone() }, "no account id"),
+        (&root, proto::Supposition { key: "alias/no".into(), ..asked.clone() }, "is not found"),
+        (&root, proto::Supposition { key: "?".into(), ..asked.clone() }, "?"),
+        (&root, proto::Supposition { action: "kms:*".into(), ..asked.clone() }, "is no action"),
+    ] {
+        let error = explainer.explain(principal, &asked).unwrap_err().to_string();
+        assert!(error.contains(sentence), "{error}");
+    }
+    for several in [with("kms:ResourceAliases", "alias/x"), with("example:Key", "x")] {
+        explainer.explain(&root, &several).unwrap();
     }
 }

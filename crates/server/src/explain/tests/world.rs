@@ -244,7 +244,7 @@ impl World {
         Some(proto::KeyRef { id: self.key.bytes().to_vec(), multi_region: false })
     }
 
-    fn must(&mut self, operation: Operation) {
+    pub(super) fn must(&mut self, operation: Operation) {
         self.index += 1;
         let command = Command {
             time_ms: 1_700_000_000_000 + self.index,
