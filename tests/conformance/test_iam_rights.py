@@ -1,5 +1,6 @@
 """Who may manage whom: by policies, within boundaries, in the own account; retries; suspension."""
 
+import concurrent.futures
 import json
 
 import pytest
@@ -77,8 +78,12 @@ def test_a_denial_does_not_tell_whether_anything_exists(node, iam):
             ("GetUser", lambda name: mine.get_user(UserName=name)),
             ("DeleteUser", lambda name: mine.delete_user(UserName=name)),
             ("CreateAccessKey", lambda name: mine.create_access_key(UserName=name)),
-            ("PutUserPolicy", lambda name: mine.put_user_policy(
-                UserName=name, PolicyName="p", PolicyDocument="none")),
+            (
+                "PutUserPolicy",
+                lambda name: mine.put_user_policy(
+                    UserName=name, PolicyName="p", PolicyDocument="none"
+                ),
+            ),
         ]:
             with denied(me, f"iam:{action}", arn("user", name)):
                 call(name)
@@ -147,9 +152,8 @@ def test_a_boundary_bounds_and_can_be_made_a_condition(node, iam):
         mine.delete_user_permissions_boundary(UserName=bounded)
 
     condition = {"StringEquals": {"iam:PermissionsBoundary": boundary}}
-    gated = [
-        f"iam:{name}UserPolicy" for name in ("Put", "Delete", "Attach", "Detach")
-    ] + ["iam:CreateUser", "iam:PutUserPermissionsBoundary"]
+    gated = [f"iam:{name}UserPolicy" for name in ("Put", "Delete", "Attach", "Detach")]
+    gated += ["iam:CreateUser", "iam:PutUserPermissionsBoundary"]
     _, limited = acting(node, iam, allow(gated, Condition=condition))
     free, made = new_user(iam), fresh("user")
     for more in ({}, {"PermissionsBoundary": wider}):
@@ -215,7 +219,8 @@ def test_policies_may_ask_about_tags(node, iam):
 
 def test_renaming_needs_both_names(node, iam):
     name, path = new_user(iam), "/free/"
-    me, mine = acting(node, iam, allow("iam:UpdateUser", [arn("user", name), arn("user", "*", path)]))
+    both = [arn("user", name), arn("user", "*", path)]
+    me, mine = acting(node, iam, allow("iam:UpdateUser", both))
     with denied(me, "iam:UpdateUser", arn("user", "root")):
         mine.update_user(UserName=name, NewUserName="root")
     mine.update_user(UserName=name, NewPath=path)
@@ -274,6 +279,18 @@ def test_a_repeated_call_takes_effect_once(tmp_path):
         iam.delete_policy(PolicyArn=arn)
         iam.delete_access_key(UserName="repeated", AccessKeyId=made["AccessKeyId"])
         iam.delete_user(UserName="repeated")
+
+
+def test_changes_of_one_user_at_the_same_time_all_take_effect(node, iam):
+    user, names = new_user(iam), [f"tag-{n}" for n in range(40)]
+
+    def tag(name):
+        iam.tag_user(UserName=user, Tags=[{"Key": name, "Value": ""}])
+
+    with concurrent.futures.ThreadPoolExecutor(8) as threads:
+        list(threads.map(tag, names))
+    tags = iam.list_user_tags(UserName=user)["Tags"]
+    assert {entry["Key"] for entry in tags} == set(names)
 
 
 def test_a_suspended_account_is_refused_and_keeps_its_keys(tmp_path):

@@ -379,6 +379,7 @@ fn conclude(handling: &Handling, mut record: Record, result: Result<(Bytes, u64)
         tracing::error!(%error, "the audit trail cannot be written; nothing is answered");
         result = Err(messages::internal());
     }
-    crate::metrics::request(handling.operation, result.as_ref().err());
+    let code = result.as_ref().err().map(|error| error.code().as_str());
+    crate::metrics::request(handling.operation, code);
     Reply { result, index, leader, request_id: handling.request.request_id }
 }

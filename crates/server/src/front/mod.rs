@@ -158,7 +158,7 @@ fn refuse(front: &Front, request: &WireRequest, region: &Region, error: Error) -
     record.error(&error);
     let written = front.audit.append(&record);
     let error = if written.is_ok() { error } else { messages::internal() };
-    crate::metrics::request("Unknown", Some(&error));
+    crate::metrics::request("Unknown", Some(error.code().as_str()));
     Reply::unevaluated(error, request.request_id)
 }
 

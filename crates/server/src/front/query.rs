@@ -148,10 +148,12 @@ async fn answer(
     if let Err(fault) = &result {
         record.fault(fault.code().as_str(), fault.message());
     }
-    front.audit.append(&record).map_err(|error| {
+    let recorded = front.audit.append(&record).map_err(|error| {
         tracing::error!(%error, "the audit trail cannot be written; nothing is answered");
         Fault::new(FaultCode::InternalFailure, "The request could not be recorded.")
-    })?;
+    });
+    let result = recorded.and(result);
+    crate::metrics::request(name, result.as_ref().err().map(|fault| fault.code().as_str()));
     result
 }
 

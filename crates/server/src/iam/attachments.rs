@@ -39,12 +39,12 @@ operation!(
 
 /// The operations of one kind of entity, which differ in how the entity is named and found.
 macro_rules! attachments {
-    ($name:ident, $reference:expr, $find:ident; $attach:ident $detach:ident $list:ident) => {
+    ($name:ident, $reference:ident, $find:ident; $attach:ident $detach:ident $list:ident) => {
         impl Change for iam::$attach {
             fn command(&self, call: Call<'_>) -> Result<propose::Operation, Fault> {
                 let arn = self.policy_arn();
                 call.on_policy(arn)?;
-                let entity = Some($reference(&call, self.$name())?);
+                let entity = Some(call.$reference(self.$name())?);
                 let policy = call.policy_name(arn);
                 let policy = policy.ok_or_else(|| messages::policy_not_attachable(arn))?;
                 Ok(proto::AttachPolicy { entity, policy }.into())
@@ -54,7 +54,7 @@ macro_rules! attachments {
         impl Change for iam::$detach {
             fn command(&self, call: Call<'_>) -> Result<propose::Operation, Fault> {
                 call.on_policy(self.policy_arn())?;
-                let entity = Some($reference(&call, self.$name())?);
+                let entity = Some(call.$reference(self.$name())?);
                 let policy = call.policy_ref(self.policy_arn())?.name;
                 Ok(proto::DetachPolicy { entity, policy }.into())
             }
@@ -79,11 +79,11 @@ macro_rules! attachments {
 }
 
 attachments! {
-    user_name, Call::user_ref, user;
+    user_name, user_ref, user;
     AttachUserPolicyRequest DetachUserPolicyRequest ListAttachedUserPoliciesRequest
 }
 attachments! {
-    group_name, Call::group_ref, group;
+    group_name, group_ref, group;
     AttachGroupPolicyRequest DetachGroupPolicyRequest ListAttachedGroupPoliciesRequest
 }
 

@@ -7,9 +7,7 @@ use keystead_api::iam::Tag;
 use keystead_api::query::{Fault, messages};
 use keystead_state::proto::{EntityKind, EntityRef};
 use keystead_state::{Group, ManagedPolicy, User, View};
-use keystead_types::{
-    AccountId, GroupName, IamArn, IamPath, IamResource, PARTITION, Principal, UserName,
-};
+use keystead_types::{AccountId, GroupName, IamArn, IamResource, PARTITION, Principal, UserName};
 
 use crate::conditions::Facts;
 use crate::region::RegionServer;
@@ -56,7 +54,7 @@ impl<'a> Call<'a> {
         }
     }
 
-    fn find_group(&self, name: &str) -> Option<&'a Arc<Group>> {
+    pub(super) fn find_group(&self, name: &str) -> Option<&'a Arc<Group>> {
         self.view.group_named(self.account(), &name.parse().ok()?)
     }
 
@@ -167,6 +165,18 @@ impl<'a> Call<'a> {
         self.resource(self.arn(kind, path, name), None, Vec::new())
     }
 
+    /// What an entity becomes by other names than its ARN has, if it gets any.
+    pub(super) fn on_renamed(
+        &self,
+        kind: &str,
+        old: Option<IamArn>,
+        name: &str,
+        path: Option<&str>,
+    ) -> Resource<'a> {
+        let old_path = old.as_ref().map_or("/", |old| old.path.as_str());
+        self.on_new(kind, path.unwrap_or(old_path), name)
+    }
+
     /// Nothing in particular.
     pub(super) fn on_anything(&self) -> Resource<'a> {
         self.resource("*".to_owned(), None, Vec::new())
@@ -247,14 +257,6 @@ fn policy_owner(arn: &str) -> Option<Option<AccountId>> {
     }
     let arn: IamArn = arn.parse().ok()?;
     matches!(arn.resource, IamResource::Policy(_)).then_some(Some(arn.account))
-}
-
-/// The path of a request that may leave it out.
-pub(super) fn path(path: Option<&str>) -> Result<IamPath, Fault> {
-    path.map_or_else(
-        || Ok(IamPath::default()),
-        |path| path.parse().map_err(|_| messages::invalid_path()),
-    )
 }
 
 fn tag_facts(tags: &std::collections::BTreeMap<String, String>) -> Vec<(String, String)> {

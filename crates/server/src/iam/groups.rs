@@ -6,14 +6,14 @@ use keystead_crypto::random;
 use keystead_state::proto::{self, outcome};
 use keystead_types::{GroupId, GroupName};
 
-use super::call::{Call, path};
+use super::call::Call;
 use super::listing::{Listing, paged};
-use super::{Change, Operation, Query, entities, operation};
+use super::{Change, Operation, Query, entities, names, operation};
 use crate::audit::Parameters;
 use crate::propose;
 
 operation!(CreateGroup: CreateGroupRequest => CreateGroupResponse, |this, call| {
-    call.on_new("group", path(this.path.as_deref())?.as_str(), this.group_name())
+    call.on_new("group", names::path(this.path.as_deref())?.as_str(), this.group_name())
 });
 operation!(GetGroup: GetGroupRequest => GetGroupResponse, |this, call| {
     call.on_group(this.group_name())
@@ -25,12 +25,11 @@ operation!(UpdateGroup: UpdateGroupRequest => UpdateGroupResponse, |this, call| 
     call.on_group(this.group_name())
 }, also |this, call| {
     // As with users: on the group that it becomes, too.
-    let group = call.group(this.group_name()).ok();
-    let old_path = group.map_or("/", |group| group.path.as_str());
+    let group = call.find_group(this.group_name());
     let old_name = group.map_or(this.group_name(), |group| group.name.as_str());
-    let path = this.new_path.as_deref().unwrap_or(old_path);
     let name = this.new_group_name.as_deref().unwrap_or(old_name);
-    Some(call.on_new("group", path, name))
+    let old = group.map(|group| group.arn());
+    Some(call.on_renamed("group", old, name, this.new_path.as_deref()))
 });
 operation!(DeleteGroup: DeleteGroupRequest => DeleteGroupResponse, |this, call| {
     call.on_group(this.group_name())
@@ -53,8 +52,8 @@ impl Change for iam::CreateGroupRequest {
         Ok(proto::CreateGroup {
             group_id: id.to_string(),
             account: call.account().number(),
-            path: path(self.path.as_deref())?.to_string(),
-            name: new_name(self.group_name(), "groupName")?,
+            path: names::path(self.path.as_deref())?.to_string(),
+            name: names::name::<GroupName>(self.group_name(), "groupName")?,
         }
         .into())
     }
@@ -121,14 +120,9 @@ impl Query for iam::ListGroupsForUserRequest {
 
 impl Change for iam::UpdateGroupRequest {
     fn command(&self, call: Call<'_>) -> Result<propose::Operation, Fault> {
-        let new_name = self.new_group_name.as_deref().map(|name| new_name(name, "newGroupName"));
-        let new_path = self.new_path.as_deref().map(|new| path(Some(new)));
-        Ok(proto::UpdateEntity {
-            entity: Some(call.group_ref(self.group_name())?),
-            new_name: new_name.transpose()?,
-            new_path: new_path.transpose()?.map(|path| path.to_string()),
-        }
-        .into())
+        let entity = call.group_ref(self.group_name())?;
+        let name = self.new_group_name.as_deref();
+        names::renamed::<GroupName>(entity, name, "newGroupName", self.new_path.as_deref())
     }
 }
 
@@ -153,9 +147,4 @@ impl Change for iam::RemoveUserFromGroupRequest {
         let account = user.account;
         Ok(proto::RemoveUserFromGroup { account, user: user.name, group: group.name }.into())
     }
-}
-
-fn new_name(name: &str, member: &str) -> Result<String, Fault> {
-    let name: GroupName = name.parse().map_err(|_| messages::invalid_name(member))?;
-    Ok(name.to_string())
 }

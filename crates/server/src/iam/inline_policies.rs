@@ -3,10 +3,11 @@
 use keystead_api::iam;
 use keystead_api::query::{Fault, encode_document, messages};
 use keystead_state::{Permissions, proto};
+use keystead_types::PolicyName;
 
 use super::call::Call;
 use super::listing::{Listing, paged};
-use super::{Change, Operation, Query, documents, operation};
+use super::{Change, Operation, Query, documents, names, operation};
 use crate::propose;
 
 operation!(PutUserPolicy: PutUserPolicyRequest => PutUserPolicyResponse, |this, call| {
@@ -37,14 +38,14 @@ operation!(DeleteGroupPolicy: DeleteGroupPolicyRequest => DeleteGroupPolicyRespo
 /// The operations of one kind of entity, which differ in how the entity is named and found.
 macro_rules! inline_policies {
     (
-        $name:ident, $reference:expr, $find:ident, $not_found:path;
+        $name:ident, $reference:ident, $find:ident, $not_found:path;
         $put:ident $get:ident $list:ident $delete:ident
     ) => {
         impl Change for iam::$put {
             fn command(&self, call: Call<'_>) -> Result<propose::Operation, Fault> {
-                let entity = Some($reference(&call, self.$name())?);
+                let entity = Some(call.$reference(self.$name())?);
                 let document = documents::checked(self.policy_document())?;
-                let name = policy_name(self.policy_name())?;
+                let name = names::name::<PolicyName>(self.policy_name(), "policyName")?;
                 Ok(proto::PutInlinePolicy { entity, name, document }.into())
             }
         }
@@ -74,9 +75,10 @@ macro_rules! inline_policies {
 
         impl Change for iam::$delete {
             fn command(&self, call: Call<'_>) -> Result<propose::Operation, Fault> {
-                let entity = Some($reference(&call, self.$name())?);
+                let entity = Some(call.$reference(self.$name())?);
                 let name = self.policy_name();
-                let name = policy_name(name).map_err(|_| $not_found(name))?;
+                let name =
+                    names::name::<PolicyName>(name, "policyName").map_err(|_| $not_found(name))?;
                 Ok(proto::DeleteInlinePolicy { entity, name }.into())
             }
         }
@@ -84,11 +86,11 @@ macro_rules! inline_policies {
 }
 
 inline_policies! {
-    user_name, Call::user_ref, user, messages::user_policy_not_found;
+    user_name, user_ref, user, messages::user_policy_not_found;
     PutUserPolicyRequest GetUserPolicyRequest ListUserPoliciesRequest DeleteUserPolicyRequest
 }
 inline_policies! {
-    group_name, Call::group_ref, group, messages::group_policy_not_found;
+    group_name, group_ref, group, messages::group_policy_not_found;
     PutGroupPolicyRequest GetGroupPolicyRequest ListGroupPoliciesRequest DeleteGroupPolicyRequest
 }
 
@@ -96,10 +98,4 @@ inline_policies! {
 fn document(permissions: &Permissions, name: &str) -> Option<String> {
     let policy = permissions.inline.get(&name.parse().ok()?)?;
     Some(encode_document(&policy.text))
-}
-
-fn policy_name(name: &str) -> Result<String, Fault> {
-    let name: keystead_types::PolicyName =
-        name.parse().map_err(|_| messages::invalid_name("policyName"))?;
-    Ok(name.to_string())
 }

@@ -11,6 +11,7 @@ mod entities;
 mod groups;
 mod inline_policies;
 mod listing;
+mod names;
 mod policies;
 mod policy_versions;
 mod refusals;

@@ -9,17 +9,17 @@ use keystead_state::PolicyUse;
 use keystead_state::proto::{self, outcome};
 use keystead_types::{PolicyId, PolicyName};
 
-use super::call::{Call, Described, path};
+use super::call::{Call, Described};
 use super::listing::{Listing, paged};
-use super::{Change, Operation, Query, documents, entities, operation, tags};
+use super::{Change, Operation, Query, documents, entities, names, operation, tags};
 use crate::audit::Parameters;
 use crate::propose;
 
 operation!(CreatePolicy: CreatePolicyRequest => CreatePolicyResponse, |this, call| {
-    let path = path(this.path.as_deref())?;
+    let path = names::path(this.path.as_deref())?;
     call.on_new("policy", path.as_str(), this.policy_name()).request_tags(&this.tags)
 }, also |this, call| {
-    let path = path(this.path.as_deref()).ok()?;
+    let path = names::path(this.path.as_deref()).ok()?;
     let policy = call.on_new("policy", path.as_str(), this.policy_name());
     (!this.tags.is_empty()).then(|| policy.request_tags(&this.tags).by("iam:TagPolicy"))
 });
@@ -40,13 +40,11 @@ operation!(
 impl Change for iam::CreatePolicyRequest {
     fn command(&self, call: Call<'_>) -> Result<propose::Operation, Fault> {
         let id = PolicyId::from_random(random::bytes().map_err(|_| messages::internal())?);
-        let name: PolicyName =
-            self.policy_name().parse().map_err(|_| messages::invalid_name("policyName"))?;
         Ok(proto::CreateManagedPolicy {
             policy_id: id.to_string(),
             account: call.account().number(),
-            path: path(self.path.as_deref())?.to_string(),
-            name: name.to_string(),
+            path: names::path(self.path.as_deref())?.to_string(),
+            name: names::name::<PolicyName>(self.policy_name(), "policyName")?,
             description: self.description().to_owned(),
             document: documents::managed(self.policy_document())?,
             tags: tags::to_map(&self.tags)?,

@@ -9,7 +9,6 @@ use keystead_state::proto;
 use super::call::{Call, Described};
 use super::listing::{Listing, paged};
 use super::{Change, Operation, Query, operation};
-use crate::operations::paging::Page;
 use crate::propose;
 
 operation!(TagUser: TagUserRequest => TagUserResponse, |this, call| {
@@ -31,55 +30,37 @@ operation!(ListPolicyTags: ListPolicyTagsRequest => ListPolicyTagsResponse, |thi
     call.on_policy(this.policy_arn())?
 });
 
-impl Change for iam::TagUserRequest {
-    fn command(&self, call: Call<'_>) -> Result<propose::Operation, Fault> {
-        let entity = Some(call.user_ref(self.user_name())?);
-        Ok(proto::TagEntity { entity, tags: to_map(&self.tags)? }.into())
-    }
+/// The operations of one kind of entity, which differ in how the entity is named and found.
+macro_rules! tags {
+    ($name:ident, $reference:ident, $find:ident; $tag:ident $untag:ident $list:ident) => {
+        impl Change for iam::$tag {
+            fn command(&self, call: Call<'_>) -> Result<propose::Operation, Fault> {
+                let entity = Some(call.$reference(self.$name())?);
+                Ok(proto::TagEntity { entity, tags: to_map(&self.tags)? }.into())
+            }
+        }
+
+        impl Change for iam::$untag {
+            fn command(&self, call: Call<'_>) -> Result<propose::Operation, Fault> {
+                let entity = Some(call.$reference(self.$name())?);
+                Ok(proto::UntagEntity { entity, tag_keys: self.tag_keys.clone() }.into())
+            }
+        }
+
+        impl Query for iam::$list {
+            fn answer(&self, call: Call<'_>) -> Result<Self::Output, Fault> {
+                let entity = call.$find(self.$name())?;
+                let (marker, max_items) = (self.marker.as_deref(), self.max_items);
+                let listing = Listing::new(Self::OPERATION, entity.id, marker, max_items);
+                let page = listing.short(entity.tags.iter(), |(key, _)| (*key).clone(), tag)?;
+                Ok(paged!(page, tags))
+            }
+        }
+    };
 }
 
-impl Change for iam::UntagUserRequest {
-    fn command(&self, call: Call<'_>) -> Result<propose::Operation, Fault> {
-        let entity = Some(call.user_ref(self.user_name())?);
-        Ok(proto::UntagEntity { entity, tag_keys: self.tag_keys.clone() }.into())
-    }
-}
-
-impl Query for iam::ListUserTagsRequest {
-    fn answer(&self, call: Call<'_>) -> Result<Self::Output, Fault> {
-        let user = call.user(self.user_name())?;
-        let listing =
-            Listing::new(Self::OPERATION, user.id, self.marker.as_deref(), self.max_items);
-        Ok(paged!(page(&listing, &user.tags)?, tags))
-    }
-}
-
-impl Change for iam::TagPolicyRequest {
-    fn command(&self, call: Call<'_>) -> Result<propose::Operation, Fault> {
-        let entity = Some(call.policy_ref(self.policy_arn())?);
-        Ok(proto::TagEntity { entity, tags: to_map(&self.tags)? }.into())
-    }
-}
-
-impl Change for iam::UntagPolicyRequest {
-    fn command(&self, call: Call<'_>) -> Result<propose::Operation, Fault> {
-        let entity = Some(call.policy_ref(self.policy_arn())?);
-        Ok(proto::UntagEntity { entity, tag_keys: self.tag_keys.clone() }.into())
-    }
-}
-
-impl Query for iam::ListPolicyTagsRequest {
-    fn answer(&self, call: Call<'_>) -> Result<Self::Output, Fault> {
-        let policy = call.policy(self.policy_arn())?;
-        let listing =
-            Listing::new(Self::OPERATION, policy.id, self.marker.as_deref(), self.max_items);
-        Ok(paged!(page(&listing, &policy.tags)?, tags))
-    }
-}
-
-fn page(listing: &Listing<'_>, tags: &BTreeMap<String, String>) -> Result<Page<Tag>, Fault> {
-    listing.short(tags.iter(), |(key, _)| (*key).clone(), tag)
-}
+tags!(user_name, user_ref, user; TagUserRequest UntagUserRequest ListUserTagsRequest);
+tags!(policy_arn, policy_ref, policy; TagPolicyRequest UntagPolicyRequest ListPolicyTagsRequest);
 
 /// The tags of a request: none reserved, no two alike but for case.
 pub(super) fn to_map(tags: &[Tag]) -> Result<BTreeMap<String, String>, Fault> {

@@ -6,19 +6,19 @@ use keystead_crypto::random;
 use keystead_state::proto::{self, outcome};
 use keystead_types::{UserId, UserName};
 
-use super::call::{Call, Described, path};
+use super::call::{Call, Described};
 use super::entities::{self, time};
 use super::listing::{Listing, paged};
-use super::{Change, Operation, Query, operation, tags};
+use super::{Change, Operation, Query, names, operation, tags};
 use crate::audit::Parameters;
 use crate::propose;
 
 operation!(CreateUser: CreateUserRequest => CreateUserResponse, |this, call| {
-    let user = call.on_new("user", path(this.path.as_deref())?.as_str(), this.user_name());
+    let user = call.on_new("user", names::path(this.path.as_deref())?.as_str(), this.user_name());
     let boundary = call.policy_fact(this.permissions_boundary());
     user.request_tags(&this.tags).fact("iam:PermissionsBoundary", boundary)
 }, also |this, call| {
-    let path = path(this.path.as_deref()).ok()?;
+    let path = names::path(this.path.as_deref()).ok()?;
     let user = call.on_new("user", path.as_str(), this.user_name());
     (!this.tags.is_empty()).then(|| user.request_tags(&this.tags).by("iam:TagUser"))
 });
@@ -33,11 +33,10 @@ operation!(UpdateUser: UpdateUserRequest => UpdateUserResponse, |this, call| {
 }, also |this, call| {
     // Whoever renames somebody must be allowed to do so to whom that user becomes.
     let user = call.find_user(this.user_name());
-    let old_path = user.map_or("/", |user| user.path.as_str());
     let old_name = user.map_or(this.user_name(), |user| user.name.as_str());
-    let path = this.new_path.as_deref().unwrap_or(old_path);
     let name = this.new_user_name.as_deref().unwrap_or(old_name);
-    Some(call.on_new("user", path, name))
+    let old = user.map(|user| user.arn());
+    Some(call.on_renamed("user", old, name, this.new_path.as_deref()))
 });
 operation!(DeleteUser: DeleteUserRequest => DeleteUserResponse, |this, call| {
     call.on_user(this.user_name())
@@ -63,8 +62,8 @@ impl Change for iam::CreateUserRequest {
             user_id: UserId::from_random(random::bytes().map_err(|_| messages::internal())?)
                 .to_string(),
             account: call.account().number(),
-            path: path(self.path.as_deref())?.to_string(),
-            name: new_name(self.user_name(), "userName")?,
+            path: names::path(self.path.as_deref())?.to_string(),
+            name: names::name::<UserName>(self.user_name(), "userName")?,
             tags: tags::to_map(&self.tags)?,
             boundary: boundary.map(|arn| boundary_name(call, arn)).transpose()?.unwrap_or_default(),
         }
@@ -119,14 +118,9 @@ impl Query for iam::ListUsersRequest {
 
 impl Change for iam::UpdateUserRequest {
     fn command(&self, call: Call<'_>) -> Result<propose::Operation, Fault> {
-        let new_name = self.new_user_name.as_deref().map(|name| new_name(name, "newUserName"));
-        let new_path = self.new_path.as_deref().map(|new| path(Some(new)));
-        Ok(proto::UpdateEntity {
-            entity: Some(call.user_ref(self.user_name())?),
-            new_name: new_name.transpose()?,
-            new_path: new_path.transpose()?.map(|path| path.to_string()),
-        }
-        .into())
+        let entity = call.user_ref(self.user_name())?;
+        let name = self.new_user_name.as_deref();
+        names::renamed::<UserName>(entity, name, "newUserName", self.new_path.as_deref())
     }
 }
 
@@ -152,11 +146,6 @@ impl Change for iam::DeleteUserPermissionsBoundaryRequest {
         let (account, user) = (user.account, user.name);
         Ok(proto::DeletePermissionsBoundary { account, user }.into())
     }
-}
-
-fn new_name(name: &str, member: &str) -> Result<String, Fault> {
-    let name: UserName = name.parse().map_err(|_| messages::invalid_name(member))?;
-    Ok(name.to_string())
 }
 
 /// The name of the policy that is to be a boundary.

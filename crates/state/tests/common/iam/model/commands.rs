@@ -212,7 +212,10 @@ impl Model {
                 ensure(self.keys.values().filter(of_owner).count() < 2, Reason::AccessKeyLimit)?;
                 let (account, active) = (op.account, true);
                 let key = ModelKey { account, user, active, set_at: index, deactivated_at: 0 };
-                self.keys.insert(op.access_key_id.clone(), key);
+                let access_key_id = op.access_key_id.clone();
+                self.keys.insert(access_key_id.clone(), key);
+                let created = proto::AccessKeyCreated { access_key_id };
+                return Ok(OutcomeResult::AccessKeyCreated(created));
             }
             Operation::UpdateAccessKey(op) => {
                 let key = self.key(at, op.account, &op.user, &op.access_key_id)?;
