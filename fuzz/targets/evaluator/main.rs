@@ -7,7 +7,9 @@ mod stir;
 #[path = "../../../crates/policy/tests/support/mod.rs"]
 mod support;
 
-use keystead_policy::{By, Document, Effect, Grant, Kind, Verdict, decide, explain};
+use keystead_policy::{
+    By, Document, Effect, Grant, Kind, Policies, Verdict, decide, explain, may_retire,
+};
 use libfuzzer_sys::arbitrary::Unstructured;
 use libfuzzer_sys::fuzz_target;
 use serde_json::{Value, json};
@@ -38,6 +40,7 @@ fuzz_target!(|data: &[u8]| {
     limits_only_limit(&case, answer);
     context_matters_where_it_is_asked_for(&case, answer);
     grants_allow_their_operations_alone(&case);
+    only_who_is_meant_retires(&case);
     grants_include_what_they_include(&mut case);
 });
 
@@ -154,6 +157,22 @@ fn grants_allow_their_operations_alone(case: &Case) {
     });
 }
 
+/// Key policies have no say in who ends a grant, and of strangers only those whom it lets.
+fn only_who_is_meant_retires(case: &Case) {
+    Compiled::new(case).with(case, |query, policies| {
+        for grant in policies.grants {
+            let retire = |policies: &Policies<'_>, issuer| {
+                may_retire(query, policies, grant, None, issuer).is_allow()
+            };
+            let (owner, stranger) = (query.owner, "999999999999".parse().unwrap());
+            let bare = Policies { key: None, grants: &[], ..*policies };
+            assert_eq!(retire(policies, owner), retire(&bare, owner), "{case:#?}");
+            let lets = grant.operations.contains(&"RetireGrant");
+            assert!(lets || !retire(policies, stranger), "{case:#?}");
+        }
+    });
+}
+
 /// Who may make a grant from a grant gets nothing by it.
 fn grants_include_what_they_include(case: &mut Case) {
     // The same key twice does not come over the wire.
@@ -172,8 +191,7 @@ fn grants_include_what_they_include(case: &mut Case) {
         Compiled::new(&case).with(&case, |query, policies| {
             let allows = |grant: &Grant<'_>| {
                 let grants = [*grant];
-                decide(query, &keystead_policy::Policies { grants: &grants, ..*policies })
-                    .is_allow()
+                decide(query, &Policies { grants: &grants, ..*policies }).is_allow()
             };
             let [parent, child] = policies.grants else { unreachable!() };
             let escalates = parent.includes(child) && allows(child) && !allows(parent);
