@@ -3,7 +3,8 @@
 
     seeds.py FOLDER
 
-makes FOLDER/seeds/TARGET with a file per seed, and FOLDER/TARGET.dict with the words in them, if any.
+makes FOLDER/seeds/TARGET with a file per seed, and where seeds have words, FOLDER/TARGET.dict with
+them.
 """
 
 import json

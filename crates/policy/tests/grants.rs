@@ -1,5 +1,6 @@
 //! Grants that are made from grants give nothing that the first of them did not, and who may end
-//! one. `KEYSTEAD_GRANT_TREES` sets how many trees are tried, `KEYSTEAD_POLICY_SEED` where to start.
+//! one. `KEYSTEAD_GRANT_TREES` sets how many lines of grants are tried, `KEYSTEAD_POLICY_SEED`
+//! where to start.
 #![allow(clippy::unwrap_used, reason = "a panic fails the test")]
 
 use fastrand::Rng;
