@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use keystead_api::{Error, Wire, messages};
+use keystead_api::{Error, ErrorCode, Wire, messages};
 use keystead_state::{Grant, Key, View, proto};
 use keystead_types::{
     AccessKeyId, AccountId, AliasArn, GrantOperation, KeyArn, KmsArn, Principal, RequestId,
@@ -225,6 +225,7 @@ impl Call<'_> {
 /// Handles a request for the operation `O`.
 pub(crate) fn handle<O: Operation>(handling: Handling) -> Answering {
     Box::pin(async move {
+        let begun = Instant::now();
         let mut record = handling.request.record(handling.operation, handling.region.name());
         record.read_only(O::READ_ONLY);
         let mut attempts = Attempts::new(handling.request.request_id);
@@ -236,8 +237,23 @@ pub(crate) fn handle<O: Operation>(handling: Handling) -> Answering {
                 Err(Failure::Stale) => break Err(messages::internal()),
             }
         };
-        conclude(&handling, record, result)
+        let reply = conclude(&handling, record, result);
+        if matches!(&reply.result, Err(error) if error.code() == ErrorCode::AccessDeniedException) {
+            hide_time(begun).await;
+        }
+        reply
     })
+}
+
+/// Denials are given at multiples of this time after their requests.
+const DENIAL_GRID: Duration = Duration::from_millis(2);
+
+/// Waits until the time that a request took tells nothing. What is there takes longer to be denied
+/// than what is not: its policy and its grants are asked as well.
+pub(crate) async fn hide_time(begun: Instant) {
+    let passed = begun.elapsed().as_micros() / DENIAL_GRID.as_micros();
+    let steps = u32::try_from(passed).unwrap_or(u32::MAX).saturating_add(1);
+    tokio::time::sleep_until((begun + DENIAL_GRID.saturating_mul(steps)).into()).await;
 }
 
 /// How long a request that was stale waits before its next attempt. Requests that change one key

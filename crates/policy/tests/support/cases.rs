@@ -124,30 +124,46 @@ const GIVEN_ARNS: [&str; 8] = [
     "junk",
 ];
 
-fn pick<T: Copy>(rng: &mut Rng, pool: &[T]) -> T {
-    pool[rng.usize(..pool.len())]
+/// Where the choices come from.
+pub trait Draw {
+    /// One of as many numbers, from zero.
+    fn below(&mut self, count: usize) -> usize;
 }
 
-fn chance(rng: &mut Rng, percent: u32) -> bool {
-    rng.u32(..100) < percent
+impl Draw for Rng {
+    fn below(&mut self, count: usize) -> usize {
+        self.usize(..count)
+    }
+}
+
+fn pick<T: Copy>(rng: &mut dyn Draw, pool: &[T]) -> T {
+    pool[rng.below(pool.len())]
+}
+
+fn chance(rng: &mut dyn Draw, percent: usize) -> bool {
+    rng.below(100) < percent
 }
 
 /// Half of the time what matches most, so that the rest of a statement comes to bear.
-fn often(rng: &mut Rng, likely: &'static str, pool: &[&'static str]) -> &'static str {
+fn often(rng: &mut dyn Draw, likely: &'static str, pool: &[&'static str]) -> &'static str {
     if chance(rng, 50) { likely } else { pick(rng, pool) }
 }
 
 /// A case made of the bits of a seed.
 pub fn case(seed: u64) -> Case {
-    let rng = &mut Rng::with_seed(seed);
+    drawn(&mut Rng::with_seed(seed))
+}
+
+/// A case of what is drawn.
+pub fn drawn(rng: &mut dyn Draw) -> Case {
     let who = who(rng);
     let unique_id = match who {
         Who::User(..) => Some(USER_ID),
         Who::Role(..) | Who::Session(..) => Some(ROLE_ID),
         _ => None,
     };
-    let identities = |rng: &mut Rng, most| {
-        let count = rng.usize(..=most);
+    let identities = |rng: &mut dyn Draw, most: usize| {
+        let count = rng.below(most + 1);
         (0..count).map(|_| document(rng, false)).collect::<Vec<_>>()
     };
     Case {
@@ -161,14 +177,14 @@ pub fn case(seed: u64) -> Case {
         identity: identities(rng, 2),
         boundary: chance(rng, 25).then(|| document(rng, false)),
         session: if chance(rng, 25) { identities(rng, 2) } else { vec![] },
-        grants: (0..rng.usize(..3)).map(|_| grant(rng)).collect(),
+        grants: (0..rng.below(3)).map(|_| grant(rng)).collect(),
         who,
     }
 }
 
-fn who(rng: &mut Rng) -> Who {
+fn who(rng: &mut dyn Draw) -> Who {
     let account = if chance(rng, 75) { HOME } else { AWAY };
-    match rng.u32(..16) {
+    match rng.below(16) {
         0 | 1 => Who::Root(account),
         2..=6 => Who::User(account, pick(rng, &NAMES)),
         7 => Who::Role(account, pick(rng, &ROLES)),
@@ -179,30 +195,30 @@ fn who(rng: &mut Rng) -> Who {
     }
 }
 
-fn pairs(rng: &mut Rng) -> Vec<(&'static str, &'static str)> {
+fn pairs(rng: &mut dyn Draw) -> Vec<(&'static str, &'static str)> {
     let pool = [("App", "a"), ("app", "a"), ("App", "b"), ("Tier", "x")];
-    (0..rng.usize(..3)).map(|_| pick(rng, &pool)).collect()
+    (0..rng.below(3)).map(|_| pick(rng, &pool)).collect()
 }
 
-fn grant(rng: &mut Rng) -> GivenGrant {
+fn grant(rng: &mut dyn Draw) -> GivenGrant {
     let pool = ["Encrypt", "Decrypt", "ReEncryptFrom", "DescribeKey", "RetireGrant"];
     let account = if chance(rng, 75) { HOME } else { AWAY };
-    let grantee = match rng.u32(..10) {
+    let grantee = match rng.below(10) {
         0..=6 => aws_principal(rng, account),
         7 => account.to_owned(),
         _ => pick(rng, &SERVICES).to_owned(),
     };
     GivenGrant {
         grantee: if grantee == "*" { account.to_owned() } else { grantee },
-        operations: (0..rng.usize(1..4)).map(|_| pick(rng, &pool)).collect(),
+        operations: (0..=rng.below(3)).map(|_| pick(rng, &pool)).collect(),
         equals: chance(rng, 30).then(|| pairs(rng)),
         subset: chance(rng, 30).then(|| pairs(rng)),
         source_arn: chance(rng, 25).then(|| pick(rng, &GIVEN_ARNS[3..5])),
     }
 }
 
-fn aws_principal(rng: &mut Rng, account: &str) -> String {
-    match rng.u32(..12) {
+fn aws_principal(rng: &mut dyn Draw, account: &str) -> String {
+    match rng.below(12) {
         0 => "*".to_owned(),
         1 => account.to_owned(),
         2 | 3 => format!("arn:aws:iam::{account}:root"),
@@ -218,21 +234,21 @@ fn aws_principal(rng: &mut Rng, account: &str) -> String {
 }
 
 /// One value alone, or several in a list.
-fn one_or_many(rng: &mut Rng, most: usize, make: impl Fn(&mut Rng) -> Value) -> Value {
+fn one_or_many(rng: &mut dyn Draw, most: usize, make: impl Fn(&mut dyn Draw) -> Value) -> Value {
     if chance(rng, 50) {
         return make(rng);
     }
-    let count = rng.usize(1..=most);
+    let count = 1 + rng.below(most);
     Value::Array((0..count).map(|_| make(rng)).collect())
 }
 
-fn principal(rng: &mut Rng) -> Value {
+fn principal(rng: &mut dyn Draw) -> Value {
     if chance(rng, 15) {
         return json!("*");
     }
     let mut element = Map::new();
     if chance(rng, 85) {
-        let make = |rng: &mut Rng| {
+        let make = |rng: &mut dyn Draw| {
             let account = if chance(rng, 75) { HOME } else { pick(rng, &ACCOUNTS) };
             json!(aws_principal(rng, account))
         };
@@ -250,7 +266,7 @@ fn principal(rng: &mut Rng) -> Value {
 }
 
 /// Those for whom a NotPrincipal makes sense: often all faces of one caller.
-fn not_principal(rng: &mut Rng) -> Value {
+fn not_principal(rng: &mut dyn Draw) -> Value {
     if chance(rng, 30) {
         return principal(rng);
     }
@@ -262,9 +278,9 @@ fn not_principal(rng: &mut Rng) -> Value {
     ]})
 }
 
-fn document(rng: &mut Rng, key: bool) -> Value {
+fn document(rng: &mut dyn Draw, key: bool) -> Value {
     let mut document = Map::new();
-    match rng.u32(..10) {
+    match rng.below(10) {
         0 => {}
         1 => {
             document.insert("Version".to_owned(), json!("2008-10-17"));
@@ -278,7 +294,7 @@ fn document(rng: &mut Rng, key: bool) -> Value {
     Value::Object(document)
 }
 
-fn statement(rng: &mut Rng, key: bool) -> Value {
+fn statement(rng: &mut dyn Draw, key: bool) -> Value {
     let mut statement = Map::new();
     let mut put = |name: &str, value| {
         statement.insert(name.to_owned(), value);
@@ -304,9 +320,9 @@ fn statement(rng: &mut Rng, key: bool) -> Value {
     Value::Object(statement)
 }
 
-fn conditions(rng: &mut Rng) -> Value {
+fn conditions(rng: &mut dyn Draw) -> Value {
     let mut operators = Map::new();
-    for _ in 0..rng.usize(1..3) {
+    for _ in 0..=rng.below(2) {
         let (operator, key, values) = condition(rng);
         let block = operators.entry(operator).or_insert_with(|| json!({}));
         block.as_object_mut().unwrap().insert(key, values);
@@ -314,12 +330,12 @@ fn conditions(rng: &mut Rng) -> Value {
     Value::Object(operators)
 }
 
-fn condition(rng: &mut Rng) -> (String, String, Value) {
+fn condition(rng: &mut dyn Draw) -> (String, String, Value) {
     let not = if chance(rng, 35) { "Not" } else { "" };
     let order =
         pick(rng, &["Equals", "LessThan", "LessThanEquals", "GreaterThan", "GreaterThanEquals"]);
     let order = if chance(rng, 15) { "NotEquals" } else { order };
-    let (operator, keys, pool): (String, &[&str], &[&str]) = match rng.u32(..14) {
+    let (operator, keys, pool): (String, &[&str], &[&str]) = match rng.below(14) {
         0 | 1 => (format!("String{not}Equals"), &TEXT_KEYS, &TEXTS),
         2 => (format!("String{not}EqualsIgnoreCase"), &TEXT_KEYS, &TEXTS),
         3 | 4 => (format!("String{not}Like"), &TEXT_KEYS, &TEXTS),
@@ -346,11 +362,11 @@ fn condition(rng: &mut Rng) -> (String, String, Value) {
     (operator, key, values)
 }
 
-fn decorate(rng: &mut Rng, operator: String, key: &str) -> String {
+fn decorate(rng: &mut dyn Draw, operator: String, key: &str) -> String {
     if operator == "Null" {
         return operator;
     }
-    let prefix = match rng.u32(..10) {
+    let prefix = match rng.below(10) {
         0 | 1 if !key.starts_with("kms:EncryptionContext:") => "ForAllValues:",
         2 | 3 => "ForAnyValue:",
         _ => "",
@@ -359,11 +375,11 @@ fn decorate(rng: &mut Rng, operator: String, key: &str) -> String {
     format!("{prefix}{operator}{suffix}")
 }
 
-fn context(rng: &mut Rng) -> Vec<(String, Vec<String>, bool)> {
+fn context(rng: &mut dyn Draw) -> Vec<(String, Vec<String>, bool)> {
     let mut context = vec![];
-    let mut put = |rng: &mut Rng, key: &str, pool: &[&str], most: usize, default: bool| {
+    let mut put = |rng: &mut dyn Draw, key: &str, pool: &[&str], most: usize, default: bool| {
         if chance(rng, 60) {
-            let count = rng.usize(..=most);
+            let count = rng.below(most + 1);
             let values = (0..count).map(|_| pick(rng, pool).to_owned()).collect();
             context.push((key.to_owned(), values, default));
         }

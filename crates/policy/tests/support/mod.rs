@@ -87,6 +87,11 @@ impl Compiled {
     }
 
     pub fn answer(&self, case: &Case) -> Answer {
+        self.with(case, |query, policies| Answer::from(decide(query, policies)))
+    }
+
+    /// Asks something about the case.
+    pub fn with<T>(&self, case: &Case, ask: impl FnOnce(&Query<'_>, &Policies<'_>) -> T) -> T {
         let attached = |document| Attached { name: "p", document };
         let identity: Vec<_> = self.identity.iter().map(attached).collect();
         let session: Vec<_> = self.session.iter().map(attached).collect();
@@ -106,10 +111,16 @@ impl Compiled {
             session: &session,
             grants: &grants,
         };
-        match decide(&query, &policies) {
-            Verdict::Allow { .. } => Answer::Allow,
-            Verdict::ExplicitDeny(_) => Answer::ExplicitDeny,
-            Verdict::ImplicitDeny(_) => Answer::ImplicitDeny,
+        ask(&query, &policies)
+    }
+}
+
+impl From<Verdict<'_>> for Answer {
+    fn from(verdict: Verdict<'_>) -> Self {
+        match verdict {
+            Verdict::Allow { .. } => Self::Allow,
+            Verdict::ExplicitDeny(_) => Self::ExplicitDeny,
+            Verdict::ImplicitDeny(_) => Self::ImplicitDeny,
         }
     }
 }

@@ -17,6 +17,7 @@ use crate::audit::Record;
 use crate::authenticate::{self, Caller, Denied};
 use crate::iam;
 use crate::pipeline::{Attempts, Failure};
+use crate::pipeline::hide_time;
 use crate::region::RegionServer;
 
 /// Carries out one action, from the parameters to the body of the reply.
@@ -87,6 +88,7 @@ impl Service {
 }
 
 pub(super) async fn serve(front: &Front, mut request: WireRequest) -> Response<Body> {
+    let begun = Instant::now();
     let id = request.request_id.to_string();
     let form = match request.broken.take() {
         Some(broken) => Err(broken.into()),
@@ -98,6 +100,9 @@ pub(super) async fn serve(front: &Front, mut request: WireRequest) -> Response<B
     let (status, body) = match answer(front, &request, service, form, &id).await {
         Ok(body) => (StatusCode::OK, body),
         Err(fault) => {
+            if fault.code() == FaultCode::AccessDenied {
+                hide_time(begun).await;
+            }
             let status = StatusCode::from_u16(fault.http_status());
             let body = fault.to_xml(service.namespace, &id);
             (status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), body)
