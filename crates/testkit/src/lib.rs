@@ -12,6 +12,7 @@ pub mod cluster;
 pub mod damage;
 pub mod grpc;
 pub mod history;
+mod iam;
 pub mod inputs;
 pub mod kms;
 pub mod mutate;

@@ -3,6 +3,7 @@
 //! may succeed, and no mutation may be applied after the revocation.
 
 mod clock;
+mod household;
 mod lane;
 mod leaders;
 mod owner;
@@ -177,7 +178,7 @@ impl End {
     }
 
     fn figures(&self, open: usize) -> String {
-        let Results { races, found, .. } = &self.results;
+        let Results { races, found, gone, .. } = &self.results;
         let counts = &found.counts;
         let mut text = format!("{} races in {:.0} s", races.values().sum::<usize>(), self.seconds);
         for (at, (kind, times)) in races.iter().enumerate() {
@@ -188,7 +189,8 @@ impl End {
             text,
             "); {} uses invoked before an acknowledgement, {} of them during the revocation ({} \
              refused), {} after it: {} refused, {} without a reply that tells, {} done; mutations \
-             done {}, refused {}, possibly sent to two leaders {open}; leadership taken {} times",
+             done {}, refused {}, possibly sent to two leaders {open}; found gone by a second attempt \
+             {gone}; leadership taken {} times",
             counts.before,
             counts.overlapping,
             counts.overlapping_refused,
@@ -200,11 +202,10 @@ impl End {
             counts.mutations_refused,
             self.changes.count(),
         );
-        for (at, (deed, times)) in self.changes.done.iter().enumerate() {
-            let before = if at == 0 { " (" } else { ", " };
-            text += &format!("{before}{deed:?} {times}").to_lowercase();
+        for (deed, times) in &self.changes.done {
+            text += &format!(", by {deed:?} {times}").to_lowercase();
         }
-        text += &format!("), {} elections besides", self.changes.unasked);
+        text += &format!("; {} elections besides", self.changes.unasked);
         text
     }
 }

@@ -12,8 +12,9 @@ use keystead_api::Wire;
 use tokio::sync::watch;
 
 use super::clock::Clock;
+use super::household::Household;
 use super::owner::{Acknowledged, Owner};
-use super::right::{KINDS, Kind, Right};
+use super::right::{KINDS, Kind, People, Right};
 use super::worker::{Seen, Worker};
 use crate::checkers::race::{self, Found, Race, Told};
 use crate::checks::worker_rng;
@@ -31,6 +32,7 @@ const LEAD: u64 = 60;
 pub(super) struct Lane {
     clock: Clock,
     rng: Rng,
+    number: usize,
     owner: Owner,
     users: Vec<Kms>,
     tenant: AccessKey,
@@ -44,6 +46,8 @@ pub(super) struct Results {
     pub(super) races: BTreeMap<Kind, usize>,
     pub(super) found: Found,
     pub(super) unexpected: BTreeMap<String, usize>,
+    /// Revocations and the like of which a second attempt was told that there is nothing to end.
+    pub(super) gone: usize,
     /// Races that did not come to an end, and why.
     pub(super) failed: Vec<String>,
 }
@@ -64,14 +68,26 @@ impl Lane {
         // Rights belong to access keys, which gRPC has not.
         let user = |node| Kms::new(cluster.target(node, Wire::AwsJson), Wire::AwsJson, PATIENCE);
         let users = (0..NODES).map(user).collect();
-        Self { clock, rng, owner, users, tenant, left, results: Results::default() }
+        Self { clock, rng, number, owner, users, tenant, left, results: Results::default() }
     }
 
     pub(super) async fn run(mut self) -> Results {
+        match Household::found(&mut self.owner, self.number).await {
+            Ok(household) => {
+                let tenant = self.tenant.clone();
+                self.races(&People { tenant, household }).await;
+            }
+            Err(error) => self.results.failed.push(format!("before the races: {error:#}")),
+        }
+        self.results.gone = self.owner.gone;
+        self.results
+    }
+
+    async fn races(&mut self, people: &People) {
         let take = |left: usize| left.checked_sub(1);
         while let Ok(left) = self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take) {
             let kind = KINDS[left % KINDS.len()];
-            match self.race(kind).await {
+            match self.race(kind, people).await {
                 Ok(found) => {
                     *self.results.races.entry(kind).or_default() += 1;
                     self.results.found.add(found);
@@ -79,11 +95,10 @@ impl Lane {
                 Err(error) => self.results.failed.push(format!("{}: {error:#}", kind.name())),
             }
         }
-        self.results
     }
 
-    async fn race(&mut self, kind: Kind) -> Result<Found> {
-        let right = Right::give(&mut self.owner, kind, &self.tenant).await?;
+    async fn race(&mut self, kind: Kind, people: &People) -> Result<Found> {
+        let right = kind.give(&mut self.owner, people).await?;
         for user in &mut self.users {
             user.act_as(&right.holder);
         }
@@ -175,6 +190,7 @@ impl Results {
         for (what, times) in other.unexpected {
             *self.unexpected.entry(what).or_default() += times;
         }
+        self.gone += other.gone;
         self.failed.extend(other.failed);
     }
 }

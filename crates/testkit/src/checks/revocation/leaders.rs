@@ -13,7 +13,7 @@ use crate::cluster::{Cluster, Standing};
 /// How long a cluster to which nothing is done any more may take until all nodes serve again.
 const RECOVERY: Duration = Duration::from_secs(30);
 /// Milliseconds between two changes, at least and at most.
-const REST: (u64, u64) = (1000, 3000);
+const REST: (u64, u64) = (600, 2000);
 /// The same for how long a killed leader is away, and one that stands still: longer than the
 /// longest election timeout, which is 400.
 const DOWN: (u64, u64) = (0, 1000);

@@ -9,6 +9,7 @@ use keystead_api::{Message, Wire};
 
 use super::clock::Clock;
 use crate::cluster::{Cluster, NODES};
+use crate::iam::Iam;
 use crate::kms::{Answer, Kms};
 
 /// How long it waits for one reply.
@@ -17,11 +18,16 @@ const PATIENCE: Duration = Duration::from_millis(1500);
 const PERSISTENCE: Duration = Duration::from_secs(30);
 /// What it waits between two attempts of one call, at most.
 const PAUSE: u64 = 50;
+/// What is said of a grant or of something of IAM that does not exist.
+const GONE: [&str; 2] = ["InvalidGrantIdException", "NoSuchEntity"];
 
 pub(super) struct Owner {
     rng: Rng,
     clock: Clock,
-    nodes: Vec<Kms>,
+    kms: Vec<Kms>,
+    iam: Vec<Iam>,
+    /// How often a second attempt was told that what it was to end was not there any more.
+    pub(super) gone: usize,
 }
 
 /// What was done, and when.
@@ -33,44 +39,117 @@ pub(super) struct Acknowledged<O> {
     pub(super) index: Option<u64>,
 }
 
+/// A call that is being made.
+struct Calling<'a> {
+    name: &'a str,
+    clock: Clock,
+    start: Instant,
+    invoked: u64,
+    invocation: String,
+    /// Whether an attempt had no reply that says what came of it.
+    open: bool,
+    gone: bool,
+}
+
 impl Owner {
+    /// The root of the cluster's account, which calls KMS over this wire.
     pub(super) fn new(cluster: &Cluster, wire: Wire, clock: Clock, rng: Rng) -> Self {
-        let client = |node| Kms::new(cluster.target(node, wire), wire, PATIENCE);
-        Self { rng, clock, nodes: (0..NODES).map(client).collect() }
+        let kms = |node| Kms::new(cluster.target(node, wire), wire, PATIENCE);
+        let iam = |node| Iam::new(cluster.target(node, Wire::AwsJson), PATIENCE);
+        let (kms, iam) = ((0..NODES).map(kms).collect(), (0..NODES).map(iam).collect());
+        Self { rng, clock, kms, iam, gone: 0 }
     }
 
     pub(super) fn rng(&mut self) -> &mut Rng {
         &mut self.rng
     }
 
-    /// Calls until there is a reply that says what came of it.
+    /// Calls KMS until there is a reply that says what came of it.
     ///
     /// # Errors
     /// It is refused, or nobody replies for too long.
-    pub(super) async fn persist<I: Message, O: Message>(
+    pub(super) async fn kms<I: Message, O: Message>(
         &mut self,
         input: &I,
     ) -> Result<Acknowledged<O>> {
-        let invocation = format!("{:032x}", self.rng.u128(..));
-        let (start, invoked) = (Instant::now(), self.clock.now());
+        let mut calling = self.calling(I::NAME);
         loop {
             let node = self.rng.usize(..NODES);
-            let said = match self.nodes[node].call(input, &invocation).await {
-                Ok(Answer { result: Ok(output), index }) => {
-                    let acknowledged = self.clock.now();
-                    return Ok(Acknowledged { output, invoked, acknowledged, index });
-                }
-                Ok(Answer { result: Err(refusal), .. }) if !refusal.passing => {
-                    bail!("{} through node {node}: {}", I::NAME, refusal.code);
-                }
-                Ok(Answer { result: Err(refusal), .. }) => refusal.code,
-                Err(error) => format!("{error:#}"),
-            };
-            if start.elapsed() > PERSISTENCE {
-                bail!("{} did not succeed in {PERSISTENCE:?}: {said}", I::NAME);
+            let answer = self.kms[node].call(input, &calling.invocation).await;
+            if let Some(acknowledged) = calling.outcome(answer)? {
+                self.gone += usize::from(calling.gone);
+                return Ok(acknowledged);
             }
-            tokio::time::sleep(Duration::from_millis(self.rng.u64(..PAUSE))).await;
+            self.pause().await;
         }
+    }
+
+    /// The same of IAM; what it says is XML.
+    ///
+    /// # Errors
+    /// Those of [`Owner::kms`].
+    pub(super) async fn iam(
+        &mut self,
+        action: &str,
+        parameters: &[(&str, &str)],
+    ) -> Result<Acknowledged<String>> {
+        let mut calling = self.calling(action);
+        loop {
+            let node = self.rng.usize(..NODES);
+            let answer = self.iam[node].call(action, parameters, &calling.invocation).await;
+            if let Some(acknowledged) = calling.outcome(answer)? {
+                self.gone += usize::from(calling.gone);
+                return Ok(acknowledged);
+            }
+            self.pause().await;
+        }
+    }
+
+    fn calling<'a>(&mut self, name: &'a str) -> Calling<'a> {
+        let (clock, start) = (self.clock, Instant::now());
+        let invocation = format!("{:032x}", self.rng.u128(..));
+        let invoked = clock.now();
+        Calling { name, clock, start, invoked, invocation, open: false, gone: false }
+    }
+
+    async fn pause(&mut self) {
+        tokio::time::sleep(Duration::from_millis(self.rng.u64(..PAUSE))).await;
+    }
+}
+
+impl Calling<'_> {
+    /// What came of it, if that is known after this attempt.
+    fn outcome<O: Default>(
+        &mut self,
+        answer: Result<Answer<O>>,
+    ) -> Result<Option<Acknowledged<O>>> {
+        let name = self.name;
+        let acknowledged = |output, index| {
+            let (invoked, acknowledged) = (self.invoked, self.clock.now());
+            Ok(Some(Acknowledged { output, invoked, acknowledged, index }))
+        };
+        let said = match answer {
+            Ok(Answer { result: Ok(output), index }) => {
+                return acknowledged(output, index);
+            }
+            // The attempt before did it, in a state that this one saw.
+            Ok(Answer { result: Err(refusal), index })
+                if self.open && GONE.contains(&&*refusal.code) =>
+            {
+                self.gone = true;
+                return acknowledged(O::default(), index);
+            }
+            Ok(Answer { result: Err(refusal), .. }) if !refusal.passing => {
+                bail!("{name}: {}", refusal.code)
+            }
+            Ok(Answer { result: Err(refusal), .. }) => refusal.code,
+            Err(error) => format!("{error:#}"),
+        };
+        if self.start.elapsed() > PERSISTENCE {
+            bail!("{name} did not succeed in {PERSISTENCE:?}: {said}");
+        }
+        self.open = true;
+        Ok(None)
     }
 }
 

@@ -2,8 +2,9 @@
 
 use anyhow::{Context, Result};
 use keystead_api::kms;
-use serde_json::{Value, json};
+use serde_json::json;
 
+use super::household::{self, Household, POLICY};
 use super::owner::{Acknowledged, Owner};
 use super::worker::Mutation;
 use crate::node::{ACCOUNT, AccessKey};
@@ -11,7 +12,8 @@ use crate::node::{ACCOUNT, AccessKey};
 /// An account without keys. Its root needs nothing but the right that the owner of a key gives.
 pub(super) const TENANT: &str = "444455556666";
 /// What a user may do as long as the right is there.
-const ACTIONS: [&str; 4] = ["kms:Encrypt", "kms:Decrypt", "kms:GenerateDataKey", "kms:CreateGrant"];
+pub(super) const ACTIONS: [&str; 5] =
+    ["kms:Encrypt", "kms:Decrypt", "kms:GenerateDataKey", "kms:CreateGrant", "kms:TagResource"];
 
 /// How a right is lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -22,14 +24,34 @@ pub(super) enum Kind {
     PolicyDenying,
     Grant,
     Key,
+    DeletedAccessKey,
+    InactiveAccessKey,
+    UserPolicy,
+    Membership,
+    Attachment,
 }
 
-pub(super) const KINDS: [Kind; 4] =
-    [Kind::PolicyWithout, Kind::PolicyDenying, Kind::Grant, Kind::Key];
+pub(super) const KINDS: [Kind; 9] = [
+    Kind::PolicyWithout,
+    Kind::PolicyDenying,
+    Kind::Grant,
+    Kind::Key,
+    Kind::DeletedAccessKey,
+    Kind::InactiveAccessKey,
+    Kind::UserPolicy,
+    Kind::Membership,
+    Kind::Attachment,
+];
+
+/// Who there is to have rights.
+pub(super) struct People {
+    /// The root of the account [`TENANT`].
+    pub(super) tenant: AccessKey,
+    pub(super) household: Household,
+}
 
 /// A right that somebody has.
 pub(super) struct Right {
-    pub(super) kind: Kind,
     /// The ARN of the key that may be used.
     pub(super) key: String,
     /// What the user may change as long as it has the right.
@@ -39,9 +61,11 @@ pub(super) struct Right {
 }
 
 enum Revocation {
-    PutKeyPolicy(Value),
+    PutKeyPolicy(String),
     RevokeGrant(String),
     DisableKey,
+    /// An action of IAM and its parameters.
+    Iam(&'static str, Vec<(&'static str, String)>),
 }
 
 impl Kind {
@@ -51,67 +75,131 @@ impl Kind {
             Self::PolicyDenying => "PutKeyPolicy with a denial",
             Self::Grant => "RevokeGrant",
             Self::Key => "DisableKey",
+            Self::DeletedAccessKey => "DeleteAccessKey",
+            Self::InactiveAccessKey => "UpdateAccessKey",
+            Self::UserPolicy => "DeleteUserPolicy",
+            Self::Membership => "RemoveUserFromGroup",
+            Self::Attachment => "DetachUserPolicy",
         }
+    }
+
+    /// Gives a right that can be lost in this way.
+    ///
+    /// # Errors
+    /// Those of [`Owner::kms`] and [`Owner::iam`].
+    pub(super) async fn give(self, owner: &mut Owner, people: &People) -> Result<Right> {
+        let foreign = |key, revocation| Right {
+            key,
+            mutation: Mutation::CreateGrant,
+            holder: people.tenant.clone(),
+            revocation,
+        };
+        let allowed: [Statement<'_>; 1] = [("Allow", &ACTIONS)];
+        let denied: [Statement<'_>; 2] = [("Allow", &ACTIONS), ("Deny", &["kms:*"])];
+        match self {
+            Self::PolicyWithout => {
+                let key = create_key(owner, &allowed).await?;
+                Ok(foreign(key, Revocation::PutKeyPolicy(policy(&[]))))
+            }
+            Self::PolicyDenying => {
+                let key = create_key(owner, &allowed).await?;
+                Ok(foreign(key, Revocation::PutKeyPolicy(policy(&denied))))
+            }
+            Self::Grant => {
+                let key = create_key(owner, &[]).await?;
+                let grant = grant(owner, &key).await?;
+                Ok(foreign(key, Revocation::RevokeGrant(grant)))
+            }
+            Self::Key => {
+                let key = create_key(owner, &allowed).await?;
+                Ok(foreign(key, Revocation::DisableKey))
+            }
+            _ => self.give_user(owner, &people.household).await,
+        }
+    }
+
+    async fn give_user(self, owner: &mut Owner, household: &Household) -> Result<Right> {
+        let Household { user, user_key, entitled, switched, group, policy, .. } = household;
+        let document = household::document();
+        let holder = match self {
+            Self::DeletedAccessKey => &household::access_key(owner, entitled).await?,
+            Self::InactiveAccessKey => switched,
+            _ => user_key,
+        };
+        let of_key = vec![("UserName", &**entitled), ("AccessKeyId", &holder.id)];
+        let of_policy = vec![("UserName", &**user), ("PolicyName", POLICY)];
+        let of_group = vec![("GroupName", &**group), ("UserName", user)];
+        let of_user = vec![("UserName", &**user), ("PolicyArn", policy)];
+        let status = |status| [&of_key[..], &[("Status", status)]].concat();
+        let written = || [&of_policy[..], &[("PolicyDocument", &document)]].concat();
+        let (giving, revocation) = match self {
+            Self::InactiveAccessKey => {
+                let giving = ("UpdateAccessKey", status("Active"));
+                (Some(giving), ("UpdateAccessKey", status("Inactive")))
+            }
+            Self::UserPolicy => {
+                (Some(("PutUserPolicy", written())), ("DeleteUserPolicy", of_policy))
+            }
+            Self::Membership => {
+                let giving = ("AddUserToGroup", of_group.clone());
+                (Some(giving), ("RemoveUserFromGroup", of_group))
+            }
+            Self::Attachment => {
+                let giving = ("AttachUserPolicy", of_user.clone());
+                (Some(giving), ("DetachUserPolicy", of_user))
+            }
+            // What is deleted was made above.
+            _ => (None, ("DeleteAccessKey", of_key)),
+        };
+        if let Some((action, parameters)) = giving {
+            owner.iam(action, &parameters).await?;
+        }
+        let (action, parameters) = revocation;
+        let parameters = parameters.into_iter().map(|(name, value)| (name, value.to_owned()));
+        Ok(Right {
+            key: household.key.clone(),
+            mutation: Mutation::TagResource,
+            holder: holder.clone(),
+            revocation: Revocation::Iam(action, parameters.collect()),
+        })
     }
 }
 
 impl Right {
-    /// Makes a key and gives a right to it.
-    ///
-    /// # Errors
-    /// Those of [`Owner::persist`].
-    pub(super) async fn give(owner: &mut Owner, kind: Kind, tenant: &AccessKey) -> Result<Self> {
-        let mutation = Mutation::CreateGrant;
-        let holder = tenant.clone();
-        let (policy, revocation) = match kind {
-            Kind::PolicyWithout => (named(), Revocation::PutKeyPolicy(policy(&[]))),
-            Kind::PolicyDenying => {
-                let denying = policy(&[("Allow", &ACTIONS), ("Deny", &["kms:*"])]);
-                (named(), Revocation::PutKeyPolicy(denying))
-            }
-            Kind::Grant => {
-                let key = create_key(owner, &policy(&[])).await?;
-                let revocation = Revocation::RevokeGrant(grant(owner, &key).await?);
-                return Ok(Self { kind, key, mutation, holder, revocation });
-            }
-            Kind::Key => (named(), Revocation::DisableKey),
-        };
-        let key = create_key(owner, &policy).await?;
-        Ok(Self { kind, key, mutation, holder, revocation })
-    }
-
     /// Revokes it.
     ///
     /// # Errors
-    /// Those of [`Owner::persist`].
+    /// Those of [`Owner::kms`] and [`Owner::iam`].
     pub(super) async fn revoke(&self, owner: &mut Owner) -> Result<Acknowledged<()>> {
         let key_id = Some(self.key.clone());
         match &self.revocation {
             Revocation::PutKeyPolicy(policy) => {
-                let policy = Some(policy.to_string());
+                let policy = Some(policy.clone());
                 let input = kms::PutKeyPolicyRequest { key_id, policy, ..Default::default() };
-                Ok(owner.persist::<_, kms::PutKeyPolicyResponse>(&input).await?.done())
+                Ok(owner.kms::<_, kms::PutKeyPolicyResponse>(&input).await?.done())
             }
             Revocation::RevokeGrant(id) => {
                 let grant_id = Some(id.clone());
                 let input = kms::RevokeGrantRequest { key_id, grant_id, dry_run: None };
-                Ok(owner.persist::<_, kms::RevokeGrantResponse>(&input).await?.done())
+                Ok(owner.kms::<_, kms::RevokeGrantResponse>(&input).await?.done())
             }
             Revocation::DisableKey => {
                 let input = kms::DisableKeyRequest { key_id };
-                Ok(owner.persist::<_, kms::DisableKeyResponse>(&input).await?.done())
+                Ok(owner.kms::<_, kms::DisableKeyResponse>(&input).await?.done())
+            }
+            Revocation::Iam(action, parameters) => {
+                let parameters = parameters.iter().map(|(name, value)| (*name, &**value));
+                Ok(owner.iam(action, &parameters.collect::<Vec<_>>()).await?.done())
             }
         }
     }
 }
 
-/// A key policy that gives the tenant's root what it may need.
-fn named() -> Value {
-    policy(&[("Allow", &ACTIONS)])
-}
+/// What a key policy says of the tenant's root: an effect and the actions.
+type Statement<'a> = (&'a str, &'a [&'a str]);
 
 /// A key policy that gives the key's account everything and says this of the tenant's root.
-fn policy(of_tenant: &[(&str, &[&str])]) -> Value {
+fn policy(of_tenant: &[Statement<'_>]) -> String {
     let statement = |effect: &str, account: &str, actions: &[&str]| {
         let principal = json!({ "AWS": root(account) });
         json!({ "Effect": effect, "Principal": principal, "Action": actions, "Resource": "*" })
@@ -119,17 +207,18 @@ fn policy(of_tenant: &[(&str, &[&str])]) -> Value {
     let more = of_tenant.iter().map(|(effect, actions)| statement(effect, TENANT, actions));
     let statements: Vec<_> =
         std::iter::once(statement("Allow", ACCOUNT, &["kms:*"])).chain(more).collect();
-    json!({ "Version": "2012-10-17", "Statement": statements })
+    json!({ "Version": "2012-10-17", "Statement": statements }).to_string()
 }
 
 pub(super) fn root(account: &str) -> String {
     format!("arn:aws:iam::{account}:root")
 }
 
-async fn create_key(owner: &mut Owner, policy: &Value) -> Result<String> {
-    let policy = Some(policy.to_string());
+/// Makes a key with such a policy; what comes back is its ARN.
+pub(super) async fn create_key(owner: &mut Owner, of_tenant: &[Statement<'_>]) -> Result<String> {
+    let policy = Some(policy(of_tenant));
     let input = kms::CreateKeyRequest { policy, ..Default::default() };
-    let made = owner.persist::<_, kms::CreateKeyResponse>(&input).await?;
+    let made = owner.kms::<_, kms::CreateKeyResponse>(&input).await?;
     let metadata = made.output.key_metadata.context("CreateKey told nothing")?;
     metadata.arn.context("CreateKey told no ARN")
 }
@@ -144,6 +233,6 @@ async fn grant(owner: &mut Owner, key: &str) -> Result<String> {
         operations: operations.map(i32::from).into(),
         ..Default::default()
     };
-    let made = owner.persist::<_, kms::CreateGrantResponse>(&input).await?;
+    let made = owner.kms::<_, kms::CreateGrantResponse>(&input).await?;
     made.output.grant_id.context("CreateGrant told no id")
 }

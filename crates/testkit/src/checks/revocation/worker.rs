@@ -20,11 +20,20 @@ const AFTER: usize = 2;
 /// Milliseconds between two uses before it, at most.
 const PAUSE: u64 = 12;
 
+/// What says that there is no right.
+const REFUSALS: [ErrorCode; 3] = [
+    ErrorCode::AccessDeniedException,
+    ErrorCode::DisabledException,
+    ErrorCode::UnrecognizedClientException,
+];
+
 /// What a user changes with its right.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Mutation {
-    /// Lets somebody else ask about the key.
+    /// Lets somebody else use the key.
     CreateGrant,
+    /// Changes a tag of the key.
+    TagResource,
 }
 
 /// A user of a key, through one node.
@@ -113,6 +122,13 @@ impl Worker<'_> {
                 };
                 self.perform::<_, kms::CreateGrantResponse>("CreateGrant", true, &input).await;
             }
+            Mutation::TagResource => {
+                let (tag_key, tag_value) = (Some("node".into()), Some(self.node.to_string()));
+                let key_id = Some(self.key.to_owned());
+                let tags = vec![kms::Tag { tag_key, tag_value }];
+                let input = kms::TagResourceRequest { key_id, tags };
+                self.perform::<_, kms::TagResourceResponse>("TagResource", true, &input).await;
+            }
         }
     }
 
@@ -146,8 +162,7 @@ impl Worker<'_> {
             Ok(output) => return (Told::Done, index, Some(output)),
             Err(refusal) => refusal,
         };
-        let expected = [ErrorCode::AccessDeniedException, ErrorCode::DisabledException];
-        if expected.iter().any(|code| refusal.is(*code)) {
+        if REFUSALS.iter().any(|code| refusal.is(*code)) {
             return (Told::Refused, index, None);
         }
         if !refusal.passing {
