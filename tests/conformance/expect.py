@@ -65,23 +65,37 @@ def no_such_alias(name, account="000000000000"):
     return f"Alias {alias_arn(name, account=account)} is not found."
 
 
-def denied_elsewhere(action, account="000000000000"):
+# Why somebody may not do what, where whether it exists is not told.
+UNSEEN = (
+    "because the resource does not exist in this Region, no resource-based policies allow "
+    "access, or a resource-based policy explicitly denies access"
+)
+
+
+def denied_elsewhere(action, account="000000000000", who=None):
     """The text for what belongs to another account, whether it exists or not."""
-    return (
-        f"User: arn:aws:iam::{account}:root is not authorized to perform: {action} on this "
-        "resource because the resource does not exist in this Region, no resource-based "
-        "policies allow access, or a resource-based policy explicitly denies access"
-    )
+    return f"{denied_to(account, who)}{action} on this resource {UNSEEN}"
 
 
-def denied_ciphertext(action, account="000000000000"):
+def denied_ciphertext(action, account="000000000000", who=None):
     """The text for a ciphertext whose key the caller may not use, or that is gone."""
-    return (
-        f"User: arn:aws:iam::{account}:root is not authorized to perform: {action} on the "
-        "resource associated with this ciphertext because the resource does not exist in this "
-        "Region, no resource-based policies allow access, or a resource-based policy explicitly "
-        "denies access"
-    )
+    ciphertext = "on the resource associated with this ciphertext"
+    return f"{denied_to(account, who)}{action} {ciphertext} {UNSEEN}"
+
+
+def denied(who, action, resource):
+    """The text for what nothing allows, or what is denied by policies that are not the caller's."""
+    why = f"because no identity-based policy allows the {action} action"
+    return f"{denied_to(who=who)}{action} on resource: {resource} {why}"
+
+
+def denied_explicitly(who, action, resource, policy="an identity-based policy"):
+    """The text for what the caller's own policies deny."""
+    return f"{denied_to(who=who)}{action} on resource: {resource} with an explicit deny in {policy}"
+
+
+def denied_to(account=None, who=None):
+    return f"User: {who or f'arn:aws:iam::{account}:root'} is not authorized to perform: "
 
 
 def unique_alias():

@@ -1,5 +1,6 @@
 """Users of accounts, made with IAM's own operations."""
 
+import functools
 import uuid
 from dataclasses import dataclass
 
@@ -31,9 +32,32 @@ def unique_name(kind="user"):
     return f"{kind}-{uuid.uuid4()}"
 
 
+def iam_of(node, account=ACCOUNT):
+    """The IAM client of an account's root; one takes long to make."""
+    return _iam_of(Nodes(node), account)
+
+
+class Nodes:
+    """A node, or several as one, as a key of a cache."""
+
+    def __init__(self, node):
+        self.node = node
+
+    def __eq__(self, other):
+        return self.node is other.node
+
+    def __hash__(self):
+        return id(self.node)
+
+
+@functools.lru_cache(maxsize=8)
+def _iam_of(nodes, account):
+    return nodes.node.client("iam", account=account)
+
+
 def new_user(node, *statements, account=ACCOUNT, name=None, **more):
     """A new user with these statements as an inline policy, if there are any."""
-    iam = node.client("iam", account=account)
+    iam = iam_of(node, account)
     made = iam.create_user(UserName=name or unique_name(), **more)["User"]
     name = made["UserName"]
     if statements:
