@@ -2,6 +2,7 @@
 //! parameter `Action` what it is to do.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
@@ -16,8 +17,8 @@ use super::{Front, WireRequest, full, scoped_region, stamp};
 use crate::audit::Record;
 use crate::authenticate::{self, Caller, Denied};
 use crate::iam;
-use crate::pipeline::{Attempts, Failure};
 use crate::pipeline::hide_time;
+use crate::pipeline::{Attempts, Failure};
 use crate::region::RegionServer;
 
 /// Carries out one action, from the parameters to the body of the reply.
