@@ -291,6 +291,15 @@ class TestNamesake:
         delete_user(iam, user.name)
         assert self.shown(kms, key)[1]["Principal"] == {"AWS": user.unique_id}
 
+    def test_two_who_swap_their_names(self, node, kms, put, key, user, iam):
+        other, between = new_user(node), unique_name()
+        put(named(user), named(other))
+        for old, new in ((user.name, between), (other.name, user.name), (between, other.name)):
+            iam.update_user(UserName=old, NewUserName=new)
+        assert user.client("sts").get_caller_identity()["Arn"] == other.arn
+        shown = [each["Principal"]["AWS"] for each in self.shown(kms, key)[1:]]
+        assert shown == [other.arn, user.arn]
+
     def test_the_policy_of_somebody_gone_is_not_put_again(self, node, kms, put, key, user):
         put(named(user))
         self.again(node, user)
