@@ -3,6 +3,7 @@ neither is allowed."""
 
 import base64
 import itertools
+import random
 import secrets
 import uuid
 from dataclasses import dataclass
@@ -11,7 +12,8 @@ from expect import alias_arn, key_arn, unique_alias
 from node import OTHER_ACCOUNT
 from people import new_user
 from policies import allow, deny, policy, statement, text_of
-from walk_world import KEY_ID, Account, encoded
+from shapes import OPERATIONS
+from walk_world import KEY_ID, Account, encoded, root_of
 
 EVERY_KEY = "arn:aws:kms:*:*:key/*"
 STATES = ("Enabled", "Disabled", "PendingDeletion")
@@ -30,9 +32,10 @@ class Subject:
 
     def __init__(self, own, operation, touch):
         self.own, self.operation, self.touch = own, operation, touch
+        self.keys = [self._key(state, hides) for state in STATES for hides in (False, True)]
         # In which ways keys are named; None for all.
         self.ways = None
-        self.keys = [self._key(state, hides) for state in STATES for hides in (False, True)]
+        self.variants = list(self._variants())
 
     def _key(self, state, hides):
         key = self.own.key(self.touch.kind)
@@ -73,10 +76,24 @@ class Subject:
 
     def pairs(self, by_arn):
         """Something that exists and something that does not, for ever, in every way to ask."""
-        for turn in itertools.count():
-            key, body, alias = self.keys[turn % len(self.keys)]
-            for name in self._names(by_arn):
-                yield self._asked(body, key, alias, name), self._absent(body, key, alias, name)
+        ways = list(itertools.product(self.keys, self._names(by_arn), self.variants))
+        random.shuffle(ways)
+        for (key, body, alias), name, more in itertools.cycle(ways):
+            asked = body | more
+            yield self._asked(asked, key, alias, name), self._absent(asked, key, alias, name)
+
+    def _variants(self):
+        """What a request may have besides, without a difference to who may make it."""
+        members = OPERATIONS[self.operation]["members"]
+        yield {}
+        if "DryRun" in members:
+            yield {"DryRun": True}
+        if "GrantTokens" in members:
+            # Of a grant that lets the one who made it do everything, and nobody else.
+            key = self.keys[0][0]
+            granted = {"GranteePrincipal": root_of(self.own), "Operations": ["DescribeKey"]}
+            made = self.own.ok("CreateGrant", {"KeyId": key.id} | granted)
+            yield {"GrantTokens": [made["GrantToken"]]}
 
     def _names(self, by_arn):
         if not self.touch.member:

@@ -6,15 +6,17 @@ import math
 import os
 import random
 import re
+import secrets
 import time
 from statistics import fmean, variance
 
 import pytest
 from conftest import ACCOUNTS
-from denials import Subject
+from denials import Asked, Subject
+from expect import unique_alias
 from keep_alive import Connection
 from node import Node
-from people import new_user
+from people import new_user, unique_name
 from test_authorisation import TOUCHES, each_touch
 from walk_world import Account
 
@@ -60,6 +62,50 @@ def test_existing_and_absent(own, operation, touch):
     assert compared >= PAIRS
 
 
+def grant_on(own, key):
+    return {"KeyId": key.arn, "GrantId": key.grant()}
+
+
+def new_grant(*_):
+    return {"GrantId": secrets.token_hex(32)}
+
+
+def new_name(*_):
+    return {"AliasName": unique_alias()}
+
+
+# What may exist besides keys: an operation, a body about it, and members of one that does not.
+BESIDES = [
+    ("RetireGrant", grant_on, new_grant),
+    ("RevokeGrant", grant_on, new_grant),
+    ("ListGrants", grant_on, new_grant),
+    ("CreateAlias", lambda own, key: {"AliasName": key.alias(), "TargetKeyId": key.id}, new_name),
+    ("UpdateAlias", lambda own, key: {"AliasName": key.alias(), "TargetKeyId": key.id}, new_name),
+    ("DeleteAlias", lambda own, key: {"AliasName": key.alias()}, new_name),
+    (
+        "ListRetirableGrants",
+        lambda own, key: {"RetiringPrincipal": new_user(own.node).arn},
+        lambda own, key: {"RetiringPrincipal": f"arn:aws:iam::{own.number}:user/{unique_name()}"},
+    ),
+]
+
+
+@pytest.mark.parametrize("operation, exists, absent", BESIDES, ids=lambda value: str(value)[:20])
+def test_what_hangs_on_keys(own, operation, exists, absent):
+    """Grants, aliases and users, for somebody who may do nothing, on a key that there is."""
+    key = own.key()
+    caller = new_user(own.node)
+    with Connection(own.node, *caller.credentials) as connection:
+        for _ in range(20):
+            body = exists(own, key)
+            other = absent(own, key)
+            [name] = other
+            one, two = Asked(body, (body[name],)), Asked(body | other, (other[name],))
+            replies = [connection.call(operation, each.body) for each in (one, two)]
+            assert [reply.code for reply in replies] == ["AccessDeniedException"] * 2
+            assert shown(replies[0], one) == shown(replies[1], two)
+
+
 def test_how_many_there_are():
     print(f"\nfigures: {PAIRS} pairs of replies alike for each of {len(TOUCHES)} touches of keys")
 
@@ -82,7 +128,7 @@ class TestTime:
     def pairs(self, own, operation, role, name):
         touch = next(touch for known, touch in TOUCHES if (known, touch.role) == (operation, role))
         subject = Subject(own, operation, touch)
-        subject.ways = [name]
+        subject.ways, subject.variants = [name], [{}]
         # As many that do not exist as exist: memory of names would tell, too.
         return list(itertools.islice(subject.pairs(by_arn=False), len(subject.keys)))
 

@@ -6,7 +6,7 @@ import pytest
 from botocore.exceptions import ClientError
 from expect import check_error, denied, denied_ciphertext, denied_elsewhere, refused
 from node import ACCOUNT, OTHER_ACCOUNT
-from people import iam_of, new_user, put_policy
+from people import delete_user, iam_of, new_user, put_policy, unique_name
 from policies import FOREIGN_ROOT, ROOT, allow, deny
 from test_story_permissions import FINANCE, SECRET, iam, user, when
 
@@ -208,6 +208,38 @@ class TestOtherAccounts:
         with refused("InvalidArnException"):
             grant(GranteePrincipal=f"arn:aws:iam::{ACCOUNT}:{who}")
         assert kms.list_grants(KeyId=key["KeyId"])["Grants"] == []
+
+
+class TestListing:
+    """Who is asked about is somebody, whatever he was called when the grant was made."""
+
+    def grants_to(self, kms, key, arn):
+        listed = kms.list_grants(KeyId=key["KeyId"], GranteePrincipal=arn)["Grants"]
+        return [(each["GrantId"], each["GranteePrincipal"]) for each in listed]
+
+    def test_by_grantee(self, node, kms, key, grant, user):
+        made, other = grant()["GrantId"], new_user(node)
+        grant(GranteePrincipal=other.arn)
+        assert self.grants_to(kms, key, user.arn) == [(made, user.arn)]
+        assert self.grants_to(kms, key, ROOT) == []
+
+    def test_somebody_renamed(self, kms, key, grant, user, iam):
+        made, new_name = grant(RetiringPrincipal=user.arn)["GrantId"], unique_name()
+        iam.update_user(UserName=user.name, NewUserName=new_name)
+        arn = f"arn:aws:iam::{ACCOUNT}:user/{new_name}"
+        [retirable] = kms.list_retirable_grants(RetiringPrincipal=arn)["Grants"]
+        assert (retirable["GrantId"], retirable["RetiringPrincipal"]) == (made, arn)
+        assert self.grants_to(kms, key, arn) == [(made, arn)]
+        assert self.grants_to(kms, key, user.arn) == []
+
+    def test_a_namesake(self, node, kms, key, grant, user, iam):
+        old = grant()["GrantId"]
+        delete_user(iam, user.name)
+        [listed] = kms.list_grants(KeyId=key["KeyId"], GrantId=old)["Grants"]
+        assert listed["GranteePrincipal"] == user.unique_id
+        namesake = new_user(node, name=user.name)
+        made = grant()["GrantId"]
+        assert self.grants_to(kms, key, namesake.arn) == [(made, namesake.arn)]
 
 
 class TestTokens:

@@ -265,6 +265,41 @@ class TestNamesake:
             user.client().encrypt(KeyId=key["KeyId"], Plaintext=SECRET)
         assert self.shown(kms, key)[1]["Principal"] == {"AWS": user.unique_id}
 
+    @pytest.mark.parametrize("gone", [True, False], ids=["gone", "renamed"])
+    def test_only_principals_change(self, kms, key, user, iam, gone):
+        """What says the same elsewhere in the policy is as it was given."""
+        condition = {"ArnLike": {"aws:PrincipalArn": user.arn}}
+        given = policy(statement(), named(user, Sid=user.arn, Condition=condition), Id=user.arn)
+        kms.put_key_policy(KeyId=key["KeyId"], Policy=json.dumps(given, indent=1))
+        if gone:
+            delete_user(iam, user.name)
+            known_as = user.unique_id
+        else:
+            new_name = unique_name()
+            iam.update_user(UserName=user.name, NewUserName=new_name)
+            known_as = f"arn:aws:iam::{ACCOUNT}:user/{new_name}"
+        given["Statement"][1]["Principal"] = {"AWS": known_as}
+        assert kms.get_key_policy(KeyId=key["KeyId"])["Policy"] == json.dumps(given, indent=1)
+
+    @pytest.mark.parametrize("escape", ["\\/", "\\u002f"])
+    def test_a_principal_with_escapes(self, kms, key, user, iam, escape):
+        document = text_of(policy(statement(), named(user)))
+        written = document.replace(user.arn, user.arn.replace("/", escape))
+        kms.put_key_policy(KeyId=key["KeyId"], Policy=written)
+        assert kms.get_key_policy(KeyId=key["KeyId"])["Policy"] == written
+        user.client().describe_key(KeyId=key["KeyId"])
+        delete_user(iam, user.name)
+        assert self.shown(kms, key)[1]["Principal"] == {"AWS": user.unique_id}
+
+    def test_two_who_swap_their_names(self, node, kms, put, key, user, iam):
+        other, between = new_user(node), unique_name()
+        put(named(user), named(other))
+        for old, new in ((user.name, between), (other.name, user.name), (between, other.name)):
+            iam.update_user(UserName=old, NewUserName=new)
+        assert user.client("sts").get_caller_identity()["Arn"] == other.arn
+        shown = [each["Principal"]["AWS"] for each in self.shown(kms, key)[1:]]
+        assert shown == [other.arn, user.arn]
+
     def test_the_policy_of_somebody_gone_is_not_put_again(self, node, kms, put, key, user):
         put(named(user))
         self.again(node, user)
@@ -302,6 +337,30 @@ class TestNamesake:
         assert self.shown(kms, key)[1]["Principal"] == {"AWS": arn}
 
 
+class TestPaths:
+    """A path is part of who somebody is, and not of his name."""
+
+    def test_arn_and_name(self, node, kms, key):
+        condition = {"StringLike": {"aws:username": "user-????????-*"}}
+        user = new_user(node, when("kms:Encrypt", condition), Path="/team/blue/")
+        assert user.arn == f"arn:aws:iam::{ACCOUNT}:user/team/blue/{user.name}"
+        user.client().encrypt(KeyId=key["KeyId"], Plaintext=SECRET)
+        with refused("AccessDeniedException", denied(user.arn, "kms:DescribeKey", key["Arn"])):
+            user.client().describe_key(KeyId=key["KeyId"])
+        short = {"AWS": f"arn:aws:iam::{ACCOUNT}:user/{user.name}"}
+        with refused("MalformedPolicyDocumentException", PRINCIPAL):
+            document = text_of(policy(statement(), statement(Principal=short)))
+            kms.put_key_policy(KeyId=key["KeyId"], Policy=document)
+        document = text_of(policy(statement(), named(user)))
+        kms.put_key_policy(KeyId=key["KeyId"], Policy=document)
+        # It is he as well who puts the policy that names him alone.
+        document = text_of(policy(named(user)))
+        user.client().put_key_policy(KeyId=key["KeyId"], Policy=document)
+        user.client().describe_key(KeyId=key["KeyId"])
+        with refused("AccessDeniedException"):
+            kms.describe_key(KeyId=key["KeyId"])
+
+
 class TestBoundary:
     """A boundary allows nothing and limits what a user's own policies allow."""
 
@@ -323,6 +382,24 @@ class TestBoundary:
         iam.put_user_permissions_boundary(UserName=user.name, PermissionsBoundary=boundary)
         put(named(user))
         user.client().describe_key(KeyId=key["KeyId"])
+
+    def test_everybody_is_limited(self, put, key, iam, user):
+        """Whom a key policy names along with everybody is not named himself."""
+        boundary = managed(iam, allow("kms:Encrypt"))
+        iam.put_user_permissions_boundary(UserName=user.name, PermissionsBoundary=boundary)
+        put(statement(Principal="*"))
+        user.client().encrypt(KeyId=key["KeyId"], Plaintext=SECRET)
+        with refused("AccessDeniedException", denied(user.arn, "kms:DescribeKey", key["Arn"])):
+            user.client().describe_key(KeyId=key["KeyId"])
+
+    def test_grants_are_limited(self, kms, key, iam, user):
+        boundary = managed(iam, allow("kms:Encrypt"))
+        iam.put_user_permissions_boundary(UserName=user.name, PermissionsBoundary=boundary)
+        operations = ["Encrypt", "DescribeKey"]
+        kms.create_grant(KeyId=key["KeyId"], GranteePrincipal=user.arn, Operations=operations)
+        user.client().encrypt(KeyId=key["KeyId"], Plaintext=SECRET)
+        with refused("AccessDeniedException", denied(user.arn, "kms:DescribeKey", key["Arn"])):
+            user.client().describe_key(KeyId=key["KeyId"])
 
     def test_a_boundary_from_the_start(self, node, key, iam):
         boundary = managed(iam, allow("kms:Encrypt"))

@@ -6,8 +6,10 @@ mod supposition;
 mod told;
 mod who_can;
 
+use std::collections::HashSet;
+
 use keystead_state::{Key, View};
-use keystead_types::{KeyState, Principal, PrincipalArn};
+use keystead_types::{AccountId, KeyState, Principal, PrincipalArn};
 
 use crate::admin::proto;
 use crate::conditions::{Circumstances, Sent, Supposed};
@@ -50,13 +52,11 @@ impl Explainer<'_> {
         let resource = supposition.resource(self, account)?;
         let key = resource.key().ok_or_else(|| NoAnswer::Absent("There is no such key.".into()))?;
         let asker = Asker::new(&principal, self.circumstances(&supposition.supposed));
-        let answer = asker.ask(&resource, |question| self.answer(question, key));
+        let suspended = self.is_suspended(&principal).then(|| principal.account());
+        let answer = asker.ask(&resource, |question| self.answer(question, key, suspended));
         // A key that exists has an owner.
-        let (mut decision, others) =
+        let (decision, others) =
             answer.ok_or_else(|| NoAnswer::Absent("Nobody owns the key.".into()))?;
-        if self.is_suspended(&principal) {
-            decision = told::suspended(principal.account());
-        }
         let mut notes = notes(supposition.action, key);
         notes.extend(note_of_child(resource.action, &decision));
         Ok(proto::ExplainResponse {
@@ -107,18 +107,23 @@ impl Explainer<'_> {
         &self,
         question: &Question<'_, '_>,
         key: &Key,
+        suspended: Option<AccountId>,
     ) -> (proto::Decision, Vec<proto::Step>) {
         let (verdict, steps) = question.explain();
-        let looked_at = |id: &str| question.policies.grants.iter().any(|grant| grant.id == id);
-        let others: Vec<_> =
-            self.view.grants_on(key.id, None).map(|grant| PreparedGrant::new(grant)).collect();
-        let others: Vec<_> = others.iter().map(PreparedGrant::grant).collect();
-        let others: Vec<_> = others.into_iter().filter(|grant| !looked_at(grant.id)).collect();
-        let misses = others.iter().map(|grant| grant.step(&question.query));
-        let deciding = told::deciding(&verdict);
+        let looked_at: HashSet<&str> =
+            question.policies.grants.iter().map(|grant| grant.id).collect();
+        let grants = self.view.grants_on(key.id, None).map(|grant| PreparedGrant::new(grant));
+        let grants: Vec<_> = grants.collect();
+        let others = grants.iter().map(PreparedGrant::grant);
+        let others = others.filter(|grant| !looked_at.contains(grant.id));
+        let misses = others.map(|grant| grant.step(&question.query));
+        let (decision, deciding) = match suspended {
+            Some(account) => (told::suspended(account), Vec::new()),
+            None => (told::decision(&verdict), told::deciding(&verdict)),
+        };
         let steps = steps.into_iter().chain(misses).filter(|step| !deciding.contains(&step.by));
         let steps = steps.map(|step| told::step(&step, question.query.context)).collect();
-        (told::decision(&verdict), steps)
+        (decision, steps)
     }
 }
 
