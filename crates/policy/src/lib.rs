@@ -17,6 +17,7 @@ mod json;
 mod keys;
 mod open;
 mod pattern;
+mod rename;
 mod told;
 mod value;
 
@@ -32,6 +33,7 @@ pub use document::{Document, Effect, Kind, MAX_IDENTITY_POLICY_BYTES, MAX_KEY_PO
 pub use error::{PolicyError, Reason};
 pub use grant::{Grant, may_retire};
 pub use keys::{CONDITION_KEYS, ConditionKey, KeyType, condition_key};
+pub use rename::rename_principals;
 
 use keystead_types::{AccountId, PARTITION};
 

@@ -53,12 +53,12 @@ pub(super) fn check_name(name: Option<&str>) -> Result<(), Error> {
 /// The policy as it was given, save that users are called what they are called now: those who are
 /// gone by their unique ids, so that nobody who comes later is taken for them.
 fn shown(view: &View, policy: &Policy) -> String {
-    let mut text = policy.text.clone();
-    for (arn, id) in &policy.principals {
-        let now = view.principal_arn(id).map_or_else(|| id.clone(), |arn| arn.to_string());
-        if now != *arn {
-            text = text.replace(&format!("\"{arn}\""), &format!("\"{now}\""));
-        }
+    let now = |arn: &str| {
+        let id = policy.principals.get(arn)?;
+        Some(view.principal_arn(id).map_or_else(|| id.clone(), |arn| arn.to_string()))
+    };
+    if policy.principals.keys().all(|arn| now(arn).as_deref() == Some(arn)) {
+        return policy.text.clone();
     }
-    text
+    keystead_policy::rename_principals(&policy.text, now)
 }
