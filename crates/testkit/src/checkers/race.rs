@@ -97,7 +97,7 @@ pub struct Counts {
 pub fn check(race: &Race) -> Found {
     let mut found = Found::default();
     // A state in which somebody was refused has the revocation in it, as every later one has.
-    let refused = race.uses.iter().filter(|one| one.told == Told::Refused);
+    let refused = race.uses.iter().filter(|one| one.told == Told::Refused && !race.is_early(one));
     let revoked_at = refused.filter_map(|one| one.index).chain(race.index).min();
     for one in &race.uses {
         found.counts.count(race, one);
@@ -115,7 +115,7 @@ pub fn check(race: &Race) -> Found {
             Told::Done if later => {
                 found.violations.push(race.text(one, "done in a state without the right"));
             }
-            Told::Refused if one.returned < race.invoked => {
+            Told::Refused if race.is_early(one) => {
                 found.violations.push(race.text(one, "refused before the revocation began"));
             }
             _ => {}
@@ -141,6 +141,11 @@ impl Found {
 }
 
 impl Race {
+    /// Whether it was over before the revocation began.
+    fn is_early(&self, one: &Use) -> bool {
+        one.returned < self.invoked
+    }
+
     fn text(&self, one: &Use, what: &str) -> String {
         let milliseconds = |time: u64| time as f64 / 1e6;
         let (from, to) = (milliseconds(self.invoked), milliseconds(self.acknowledged));
@@ -175,7 +180,7 @@ impl Counts {
             self.after_done += usize::from(done);
         } else {
             self.before += 1;
-            let overlaps = one.returned >= race.invoked;
+            let overlaps = !race.is_early(one);
             self.overlapping += usize::from(overlaps);
             self.overlapping_refused += usize::from(overlaps && refused);
         }
@@ -255,6 +260,9 @@ mod tests {
         assert_eq!(violations(&race(1, 9, Told::Refused, 90)), 1);
         assert_eq!(violations(&race(1, 10, Told::Refused, 100)), 0);
         assert_eq!(violations(&race(1, 9, Told::Nothing, 90)), 0);
+        let mut early = race(1, 9, Told::Refused, 80);
+        early.uses.extend(race(1, 9, Told::Done, 90).uses);
+        assert_eq!(violations(&early), 1, "it tells nothing of the revocation");
     }
 
     #[test]
