@@ -13,8 +13,19 @@ from node import OTHER_ACCOUNT
 from people import new_user
 from policies import allow, deny, policy, statement, text_of
 from shapes import OPERATIONS
-from walk_world import KEY_ID, Account, encoded, root_of
+from walk_world import KEY_ID, TAG, Account, encoded, root_of
 
+# Members with values that are wrong for any key, which only those may learn who may use it.
+WRONG = {
+    "Policy": "{",
+    "PolicyName": "other",
+    "Marker": "nonsense",
+    "Tags": [TAG, TAG],
+    "Operations": ["Sign", "GenerateMac"],
+    "Constraints": {"EncryptionContextEquals": {str(number): "" for number in range(9)}},
+    "GrantId": "nonsense",
+    "NumberOfBytes": 1024,
+}
 EVERY_KEY = "arn:aws:kms:*:*:key/*"
 STATES = ("Enabled", "Disabled", "PendingDeletion")
 
@@ -94,6 +105,13 @@ class Subject:
             granted = {"GranteePrincipal": root_of(self.own), "Operations": ["DescribeKey"]}
             made = self.own.ok("CreateGrant", {"KeyId": key.id} | granted)
             yield {"GrantTokens": [made["GrantToken"]]}
+        for name, shape in members.items():
+            if name in WRONG:
+                yield {name: WRONG[name]}
+            elif shape["type"] == "blob" and self.touch.member:
+                yield {name: encoded(b"wrong")}
+            elif "enum" in shape:
+                yield from ({name: value} for value in shape["enum"])
 
     def _names(self, by_arn):
         if not self.touch.member:

@@ -8,6 +8,7 @@ import random
 import re
 import secrets
 import time
+from collections import Counter
 from statistics import fmean, variance
 
 import pytest
@@ -48,18 +49,19 @@ def shown(reply, asked):
 def test_existing_and_absent(own, operation, touch):
     subject = Subject(own, operation, touch)
     callers = list(subject.callers())
-    compared = 0
+    codes = Counter()
     for what, caller, by_arn in callers:
         with Connection(own.node, *caller.credentials) as connection:
             count = math.ceil(PAIRS / len(callers))
             for asked, absent in itertools.islice(subject.pairs(by_arn), count):
                 replies = [connection.call(operation, each.body) for each in (asked, absent)]
-                codes = [reply.code for reply in replies]
-                assert codes == ["AccessDeniedException"] * 2, f"{what}: {asked.body}"
                 one, other = map(shown, replies, (asked, absent))
-                assert one == other, what
-                compared += 1
-    assert compared >= PAIRS
+                assert one == other, f"{what}: {asked.body}"
+                codes[replies[0].code] += 1
+    # A ciphertext that must lead to a key may be none, before any key is looked for.
+    earlier = {"ValidationException", "InvalidCiphertextException"}
+    assert codes.keys() <= {"AccessDeniedException"} | earlier
+    assert codes.total() >= PAIRS and codes["AccessDeniedException"] > PAIRS // 2
 
 
 def grant_on(own, key):

@@ -472,7 +472,7 @@ class TestAsGiven:
             json.dumps(policy(statement(Sid="one"), statement(Sid="one"))),
             json.dumps(policy(statement(Action=["kms:*", "KMS:*", "kms:*"]))),
             json.dumps(policy(Statement=dict(reversed(statement().items())))),
-            json.dumps(conditional("Bool", "aws:securetransport", False)),
+            json.dumps(conditional("Bool", "aws:viaawsservice", False)),
             json.dumps(policy(statement(Principal={"AWS": ACCOUNT}))),
         ],
     )
