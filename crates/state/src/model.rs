@@ -281,9 +281,14 @@ impl Grant {
         crate::records::read_grant(record)
     }
 
-    /// Whether another one says the same, but for id and time.
+    /// Whether another one says the same, but for id and time, and for the names of users who were
+    /// renamed in between.
     pub fn says_the_same(&self, other: &Self) -> bool {
+        let named = |principal: &GrantPrincipal| principal.named.clone();
         let Self { id, created, .. } = *self;
-        *self == Self { id, created, ..other.clone() }
+        let (grantee, retiring) = (self.grantee.clone(), self.retiring.clone());
+        named(&self.grantee) == named(&other.grantee)
+            && self.retiring.as_ref().map(named) == other.retiring.as_ref().map(named)
+            && *self == Self { id, created, grantee, retiring, ..other.clone() }
     }
 }

@@ -47,7 +47,7 @@ pub(super) fn entry(call: &Call<'_>, grant: &Grant) -> kms::GrantListEntry {
 
 /// A principal's name, and whether it is a service. Users go by the names they have now; those who
 /// are gone by their unique ids.
-fn shown(call: &Call<'_>, principal: &GrantPrincipal) -> (String, bool) {
+pub(super) fn shown(call: &Call<'_>, principal: &GrantPrincipal) -> (String, bool) {
     match &principal.named {
         NamedPrincipal::UniqueId(id) => {
             let arn = call.view.principal_arn(id);

@@ -41,7 +41,9 @@ impl Operation for ListGrants {
         let page = paging::page(
             Self::NAME,
             paging::limit(input.limit, 50, 100),
-            call.view.grants_on(call.key(0)?.id, after).filter(|grant| is_asked_for(grant, input)),
+            call.view
+                .grants_on(call.key(0)?.id, after)
+                .filter(|grant| is_asked_for(call, grant, input)),
             |grant| grant.id.to_string(),
             |grant| grants::entry(call, grant),
         );
@@ -63,9 +65,12 @@ impl Operation for ListGrants {
     }
 }
 
-fn is_asked_for(grant: &Grant, input: &kms::ListGrantsRequest) -> bool {
-    let is = |wanted: &Option<String>, has: &str| wanted.as_ref().is_none_or(|name| name == has);
+/// Users are asked for by the names that they have now.
+fn is_asked_for(call: &Call<'_>, grant: &Grant, input: &kms::ListGrantsRequest) -> bool {
     let id = input.grant_id.as_ref().is_none_or(|id| *id == grant.id.to_string());
-    id && is(&input.grantee_principal, &grant.grantee.name)
-        && is(&input.grantee_service_principal, &grant.grantee.name)
+    let wanted = [(&input.grantee_principal, false), (&input.grantee_service_principal, true)];
+    id && wanted.into_iter().all(|(wanted, service)| {
+        let is = |name: &String| grants::shown(call, &grant.grantee) == (name.clone(), service);
+        wanted.as_ref().is_none_or(is)
+    })
 }
