@@ -93,7 +93,7 @@ BESIDES = [
 ]
 
 
-@pytest.mark.parametrize("operation, exists, absent", BESIDES, ids=lambda value: str(value)[:20])
+@pytest.mark.parametrize("operation, exists, absent", BESIDES, ids=[each[0] for each in BESIDES])
 def test_what_hangs_on_keys(own, operation, exists, absent):
     """Grants, aliases and users, for somebody who may do nothing, on a key that there is."""
     key = own.key()
