@@ -14,10 +14,11 @@ from statistics import fmean, variance
 import pytest
 from conftest import ACCOUNTS
 from denials import Asked, Subject
-from expect import unique_alias
+from expect import refused, unique_alias
 from keep_alive import Connection
 from node import Node
 from people import new_user, unique_name
+from policies import allow, policy, text_of
 from test_authorisation import TOUCHES, each_touch
 from walk_world import Account
 
@@ -92,7 +93,7 @@ BESIDES = [
 ]
 
 
-@pytest.mark.parametrize("operation, exists, absent", BESIDES, ids=lambda value: str(value)[:20])
+@pytest.mark.parametrize("operation, exists, absent", BESIDES, ids=[each[0] for each in BESIDES])
 def test_what_hangs_on_keys(own, operation, exists, absent):
     """Grants, aliases and users, for somebody who may do nothing, on a key that there is."""
     key = own.key()
@@ -106,6 +107,49 @@ def test_what_hangs_on_keys(own, operation, exists, absent):
             replies = [connection.call(operation, each.body) for each in (one, two)]
             assert [reply.code for reply in replies] == ["AccessDeniedException"] * 2
             assert shown(replies[0], one) == shown(replies[1], two)
+
+
+# Operations of IAM on users, groups and policies.
+ENTITIES = {
+    "get_user": "UserName",
+    "create_user": "UserName",
+    "delete_user": "UserName",
+    "update_user": "UserName",
+    "list_access_keys": "UserName",
+    "create_access_key": "UserName",
+    "list_user_policies": "UserName",
+    "list_groups_for_user": "UserName",
+    "get_group": "GroupName",
+    "create_group": "GroupName",
+    "delete_group": "GroupName",
+    "list_group_policies": "GroupName",
+    "get_policy": "PolicyArn",
+    "delete_policy": "PolicyArn",
+    "list_policy_versions": "PolicyArn",
+}
+
+
+@pytest.mark.parametrize("operation", ENTITIES)
+def test_entities_of_iam(own, operation):
+    """Nor does a denial tell the path of what it names."""
+    iam, member = own.node.client("iam"), ENTITIES[operation]
+    name, absent = unique_name(), unique_name()
+    if member == "UserName":
+        new_user(own.node, name=name, Path="/team/")
+    elif member == "GroupName":
+        iam.create_group(GroupName=name, Path="/team/")
+    else:
+        document = text_of(policy(allow("*")))
+        made = iam.create_policy(PolicyName=name, Path="/team/", PolicyDocument=document)
+        name = made["Policy"]["Arn"]
+        absent = name.rpartition("/")[0] + "/" + absent
+    caller = new_user(own.node).client("iam")
+    said = []
+    for asked in (name, absent):
+        with refused("AccessDenied", status=403) as caught:
+            getattr(caller, operation)(**{member: asked})
+        said.append(caught.value.response["Error"]["Message"].replace(asked, "NAME"))
+    assert said[0] == said[1]
 
 
 def test_how_many_there_are():

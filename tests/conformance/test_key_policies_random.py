@@ -2,6 +2,7 @@
 and whoever was not let put one could not have put another."""
 
 import json
+import math
 import os
 import random
 from collections import Counter
@@ -16,7 +17,7 @@ from test_key_policies import LOCKOUT
 from walk_world import Account
 
 # Of each author.
-ACCEPTED = int(os.environ.get("KEYSTEAD_POLICIES", "10000")) // 3
+ACCEPTED = math.ceil(int(os.environ.get("KEYSTEAD_POLICIES", "10000")) / 3)
 SEED = int(os.environ.get("KEYSTEAD_SEED", "0")) or random.randrange(1, 2**32)
 AUTHORS = ["root", "allowed", "bare"]
 TAG = {"TagKey": "team", "TagValue": "blue"}

@@ -1,7 +1,15 @@
 """Conditions of policies that ask about tags, aliases, names and services, told through boto3."""
 
 import pytest
-from expect import alias_arn, denied, refused, unique_alias
+from expect import (
+    alias_arn,
+    denied,
+    denied_ciphertext,
+    denied_elsewhere,
+    refused,
+    unique_alias,
+)
+from node import OTHER_ACCOUNT
 from people import new_user, put_policy
 from policies import allow, deny, policy, statement, text_of
 from test_story_permissions import SECRET, iam, named, put, user, when
@@ -147,6 +155,28 @@ class TestAliases:
         put_policy(iam, user.name, when("kms:Encrypt", condition))
         with refused("AccessDeniedException", denied(user.arn, "kms:Encrypt", alias_arn(other))):
             user.client().encrypt(KeyId=other, Plaintext=SECRET)
+
+    def test_of_a_request_from_another_account(self, node, put, key, alias):
+        guest = new_user(node, allow("kms:Encrypt", key["Arn"]), account=OTHER_ACCOUNT)
+        condition = {"StringEquals": {"kms:RequestAlias": alias}}
+        put(named(guest, "kms:Encrypt", Condition=condition))
+        client = guest.client()
+        client.encrypt(KeyId=alias_arn(alias), Plaintext=SECRET)
+        for name in (key["Arn"], alias_arn(unique_alias())):
+            said = denied_elsewhere("kms:Encrypt", who=guest.arn)
+            with refused("AccessDeniedException", said):
+                client.encrypt(KeyId=name, Plaintext=SECRET)
+
+    def test_the_same_key_by_another_name(self, kms, key, alias, user, iam):
+        """Who may only renew ciphertexts may do so whatever the key is called."""
+        condition = {"Bool": {"kms:ReEncryptOnSameKey": "true"}}
+        put_policy(iam, user.name, when("kms:ReEncrypt*", condition))
+        client, other = user.client(), kms.create_key()["KeyMetadata"]
+        blob = kms.encrypt(KeyId=key["KeyId"], Plaintext=SECRET)["CiphertextBlob"]
+        for name in (key["KeyId"], key["Arn"], alias):
+            client.re_encrypt(CiphertextBlob=blob, DestinationKeyId=name)
+        with refused("AccessDeniedException", denied_ciphertext("kms:ReEncryptFrom", who=user.arn)):
+            client.re_encrypt(CiphertextBlob=blob, DestinationKeyId=other["KeyId"])
 
     def test_of_the_key(self, kms, key, alias, user, iam):
         """As long as the key has the alias, whatever it is called by."""
