@@ -63,7 +63,7 @@ impl Lane {
         left: Arc<AtomicUsize>,
     ) -> Self {
         let mut rng = worker_rng(seed, number);
-        let wire = if number % 2 == 0 { Wire::AwsJson } else { Wire::Proto };
+        let wire = if number.is_multiple_of(2) { Wire::AwsJson } else { Wire::Proto };
         let owner = Owner::new(cluster, wire, clock, rng.fork());
         // Rights belong to access keys, which gRPC has not.
         let user = |node| Kms::new(cluster.target(node, Wire::AwsJson), Wire::AwsJson, PATIENCE);
