@@ -301,6 +301,10 @@ async fn attempt<O: Operation>(
     let input: O::Input = keystead_api::decode(handling.wire, &handling.request.body)?;
     record.parameters(O::record(&input));
     O::refuse_unsupported(&input)?;
+    if O::EMPTY_REPLY && is_done::<O>(handling, &caller.principal, &view)? {
+        let index = view.applied();
+        return Ok((body::<O>(handling.wire, &O::Output::default()), index));
+    }
 
     let region = &*handling.region;
     let account = caller.principal.account();
@@ -350,9 +354,24 @@ async fn attempt<O: Operation>(
     }
     let index = call.index.load(Ordering::Relaxed);
     record.index(index);
-    let empty = O::EMPTY_REPLY && handling.wire == Wire::AwsJson;
-    let body = if empty { Bytes::new() } else { keystead_api::encode(handling.wire, &output) };
-    Ok((body, index))
+    Ok((body::<O>(handling.wire, &output), index))
+}
+
+/// Whether the same request was carried out before. What it did may stand in its own way now: the
+/// grant that it ended is gone, the policy that it put denies its author. It is told of its success
+/// all the same.
+fn is_done<O: Operation>(
+    handling: &Handling,
+    principal: &Principal,
+    view: &View,
+) -> Result<bool, Error> {
+    let request = &handling.request;
+    Ok(request.may_be_repeated() && view.is_done(&request.idempotency(principal, O::NAME)?))
+}
+
+fn body<O: Operation>(wire: Wire, output: &O::Output) -> Bytes {
+    let empty = O::EMPTY_REPLY && wire == Wire::AwsJson;
+    if empty { Bytes::new() } else { keystead_api::encode(wire, output) }
 }
 
 /// State first, usage second, for every key the operation uses.

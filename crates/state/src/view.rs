@@ -8,10 +8,12 @@ use keystead_types::{
 };
 use rpds::{HashTrieMapSync, RedBlackTreeMapSync, RedBlackTreeSetSync};
 
+use crate::apply;
 use crate::iam::{self, Directory, Group, ManagedPolicy, User};
 use crate::model::{
     Account, Alias, Authority, Credential, DomainKey, Grant, Key, Policy, SealedRoot,
 };
+use crate::proto::outcome::Result as OutcomeResult;
 use crate::records::{self, CorruptRecord};
 use crate::requests::{Remembered, RequestChunk, chunk_number};
 use crate::rows::{self, RowChange};
@@ -357,6 +359,13 @@ impl View {
         let index = *self.requests.get(id)?;
         let chunk = self.request_chunks.get(&chunk_number(index))?;
         chunk.requests().find(|request| request.index == index)
+    }
+
+    /// Whether a request was carried out, within the time that results are promised for, and had
+    /// nothing to tell but that.
+    pub fn is_done(&self, request: &[u8; 32]) -> bool {
+        apply::recall(self, request)
+            .is_some_and(|outcome| matches!(outcome.result, Some(OutcomeResult::Done(_))))
     }
 
     fn row_keys(&self) -> Vec<(Vec<u8>, Row<'_>)> {

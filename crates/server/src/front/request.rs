@@ -128,6 +128,15 @@ impl WireRequest {
         }
     }
 
+    /// Whether the client marks it, so that it is known when it comes again.
+    pub(crate) fn may_be_repeated(&self) -> bool {
+        self.invocation().is_some()
+    }
+
+    fn invocation(&self) -> Option<&str> {
+        self.header(INVOCATION_ID).or_else(|| self.header(GRPC_REQUEST_ID))
+    }
+
     /// What is the same for the same request sent again, and for no other.
     ///
     /// # Errors
@@ -137,7 +146,7 @@ impl WireRequest {
         principal: &Principal,
         operation: &str,
     ) -> Result<[u8; 32], Error> {
-        let Some(id) = self.header(INVOCATION_ID).or_else(|| self.header(GRPC_REQUEST_ID)) else {
+        let Some(id) = self.invocation() else {
             return random::bytes().map_err(|_| messages::internal());
         };
         let mut identity = Vec::with_capacity(160);

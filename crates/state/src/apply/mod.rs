@@ -10,6 +10,7 @@ mod requests;
 mod tags;
 
 use keystead_types::{KeyId, UnixMillis};
+pub(crate) use requests::recall;
 
 use crate::model::Key;
 use crate::proto::command::Operation;
@@ -54,7 +55,8 @@ pub fn apply(view: &mut View, index: u64, command: &Command) -> Result<Applied, 
     let mut next = Transition::new(view, index);
     next.advance_clock(UnixMillis(command.time_ms));
     requests::forget_old(&mut next);
-    if let Some(outcome) = requests::recall(&next, command) {
+    let repeated = requests::request_id(command);
+    if let Some(outcome) = repeated.and_then(|id| recall(next.view, &id)) {
         return Ok(Applied { outcome, changes: next.finish() });
     }
     let result = execute(&mut next, command, operation).unwrap_or_else(Refusal::into_result);

@@ -8,12 +8,13 @@ use crate::proto::outcome::Result as OutcomeResult;
 use crate::proto::{Command, Outcome};
 use crate::requests::Remembered;
 use crate::transition::Transition;
+use crate::view::View;
 
 /// The result of the same request, if it was carried out within the promised time.
-pub(super) fn recall(next: &Transition<'_>, command: &Command) -> Option<Outcome> {
-    let remembered = next.view.request(&request_id(command)?)?;
+pub(crate) fn recall(view: &View, id: &[u8; 32]) -> Option<Outcome> {
+    let remembered = view.request(id)?;
     // One that is older waits for its chunk to go.
-    if is_over(next, remembered.at) {
+    if is_over(view, remembered.at) {
         return None;
     }
     // What was encoded here decodes here; a record that does not is as good as forgotten.
@@ -35,15 +36,15 @@ pub(super) fn remember(next: &mut Transition<'_>, command: &Command, outcome: &O
 pub(super) fn forget_old(next: &mut Transition<'_>) {
     let Some((&number, chunk)) = next.view.request_chunks.first() else { return };
     let newest = chunk.newest();
-    if is_over(next, newest) || next.view.requests.size() >= REQUEST_MEMORY_COUNT {
+    if is_over(next.view, newest) || next.view.requests.size() >= REQUEST_MEMORY_COUNT {
         next.remove_requests(number);
     }
 }
 
-fn is_over(next: &Transition<'_>, at: UnixMillis) -> bool {
-    at.plus(REQUEST_MEMORY_MS) < next.view.clock
+fn is_over(view: &View, at: UnixMillis) -> bool {
+    at.plus(REQUEST_MEMORY_MS) < view.clock
 }
 
-fn request_id(command: &Command) -> Option<[u8; 32]> {
+pub(super) fn request_id(command: &Command) -> Option<[u8; 32]> {
     command.request_id.as_slice().try_into().ok()
 }

@@ -1,0 +1,51 @@
+"""A request that is sent again, since its reply was lost, is told what the first one was told, even
+where what it did stands in its own way by now."""
+
+import uuid
+
+import pytest
+from expect import unique_alias
+from policies import policy, statement, text_of
+from walk_world import Account, Key
+
+
+def revoke(key):
+    return "RevokeGrant", {"KeyId": key.id, "GrantId": key.grant()}
+
+
+def retire(key):
+    return "RetireGrant", {"KeyId": key.arn, "GrantId": key.grant()}
+
+
+def delete_alias(key):
+    return "DeleteAlias", {"AliasName": key.alias()}
+
+
+def create_alias(key):
+    return "CreateAlias", {"AliasName": unique_alias(), "TargetKeyId": key.id}
+
+
+@pytest.fixture
+def key(node) -> Key:
+    return Account(node).key()
+
+
+@pytest.mark.parametrize("request_for", [revoke, retire, delete_alias, create_alias])
+def test_the_second_reply_is_the_first(node, key, request_for):
+    operation, body = request_for(key)
+    marked = {"amz-sdk-invocation-id": str(uuid.uuid4())}
+    for _ in range(3):
+        reply = node.call(operation, body, headers=marked)
+        assert (reply.status, reply.text) == (200, "")
+    other = {"amz-sdk-invocation-id": str(uuid.uuid4())}
+    assert node.call(operation, body, headers=other).status == 400
+
+
+def test_a_policy_that_denies_its_author(node, key):
+    marked = {"amz-sdk-invocation-id": str(uuid.uuid4())}
+    denial = statement(Effect="Deny", Principal="*", Action="kms:PutKeyPolicy")
+    document = text_of(policy(statement(), denial))
+    body = {"KeyId": key.id, "Policy": document, "BypassPolicyLockoutSafetyCheck": True}
+    for _ in range(2):
+        assert node.call("PutKeyPolicy", body, headers=marked).status == 200
+    assert node.call("PutKeyPolicy", body).code == "AccessDeniedException"
