@@ -187,11 +187,13 @@ fn an_owner_has_two_access_keys_at_most() {
     for (owner, prefix, first) in [("alice", "U", 0), ("", "R", 1)] {
         // The root has one from the beginning.
         for number in first..2 {
-            assert_eq!(replica.run(create_access_key(owner, &format!("{prefix}{number}"))), done());
+            let id = format!("{prefix}{number}");
+            assert_eq!(replica.run(create_access_key(owner, &id)), key_created(&id));
         }
-        assert_eq!(replica.run(create_access_key(owner, &format!("{prefix}2"))), limit);
+        let third = format!("{prefix}2");
+        assert_eq!(replica.run(create_access_key(owner, &third)), limit);
         assert_eq!(replica.run(delete_access_key(owner, &format!("{prefix}1"))), done());
-        assert_eq!(replica.run(create_access_key(owner, &format!("{prefix}2"))), done());
+        assert_eq!(replica.run(create_access_key(owner, &third)), key_created(&third));
     }
     // Ids are unique in the region, and an owner changes its own keys alone.
     assert_eq!(

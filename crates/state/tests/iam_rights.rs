@@ -74,7 +74,9 @@ fn check_loss(what: &str, change: Operation, losers: &[&Author]) {
     let system = Author::System.sends(before, change);
     assert!(matches!(
         replica.send(&system),
-        OutcomeResult::Done(_) | OutcomeResult::PolicyVersionCreated(_)
+        OutcomeResult::Done(_)
+            | OutcomeResult::PolicyVersionCreated(_)
+            | OutcomeResult::AccessKeyCreated(_)
     ));
     let everybody =
         [&ALICE, &ALICE_BY_CERTIFICATE, &BOB, &CAROL, &ROOT, &OTHER_ROOT_KEY, &STRANGER];

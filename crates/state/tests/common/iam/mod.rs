@@ -191,6 +191,10 @@ pub fn version_created(version: u32) -> OutcomeResult {
     OutcomeResult::PolicyVersionCreated(proto::PolicyVersionCreated { version })
 }
 
+pub fn key_created(id: &str) -> OutcomeResult {
+    OutcomeResult::AccessKeyCreated(proto::AccessKeyCreated { access_key_id: id.into() })
+}
+
 /// Who sends a command.
 #[derive(Debug, Clone)]
 pub enum Author {
