@@ -9,6 +9,8 @@ from walk_rows import ROWS
 from walk_wires import generated, wire
 from walk_world import TAG, Account
 
+pytestmark = pytest.mark.dev("every node decides by the same state; the stories are told to each")
+
 PURPOSE = {"purpose": "test"}
 CONTEXT = {"EncryptionContext": PURPOSE}
 SUBSET = {"Constraints": {"EncryptionContextSubset": PURPOSE}}

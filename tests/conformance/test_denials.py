@@ -22,6 +22,8 @@ from policies import allow, policy, text_of
 from test_authorisation import TOUCHES, each_touch
 from walk_world import Account
 
+pytestmark = pytest.mark.dev("its times need a node of their own")
+
 PAIRS = int(os.environ.get("KEYSTEAD_PAIRS", "100"))
 # Samples of each class; the times of a few tell nothing.
 SAMPLES = int(os.environ.get("KEYSTEAD_SAMPLES", "2000"))

@@ -41,9 +41,9 @@ OFFERED = {
     "Verify",
     "VerifyMac",
 }
-# Those that are not built.
-OPEN = {"CreateGrant", "RetireGrant", "RevokeGrant"}
-DRY_RUN = sorted(OFFERED & ROWS.keys())
+# Those that are for keys of every usage.
+OF_ANY_KEY = {"CreateGrant", "RetireGrant", "RevokeGrant"}
+DRY_RUN = sorted(OFFERED)
 TOUCHES = [(name, touch) for name in DRY_RUN for touch in ROWS[name].touches]
 RSA = "RSA_2048/ENCRYPT_DECRYPT"
 OAEP = "RSAES_OAEP_SHA_256"
@@ -70,8 +70,7 @@ def said(answer):
 
 def test_the_list_is_whole():
     assert {name for name in OPERATIONS if "DryRun" in OPERATIONS[name]["members"]} == OFFERED
-    assert not OPEN & ROWS.keys(), "built: take it off the list"
-    assert OFFERED - ROWS.keys() == OPEN
+    assert OFFERED <= ROWS.keys()
 
 
 @each_operation
@@ -123,7 +122,7 @@ class TestKeys:
 class TestFailures:
     """What fails for another reason than the state of the key."""
 
-    @pytest.mark.parametrize("operation", [name for name in DRY_RUN if name != "ReEncrypt"])
+    @pytest.mark.parametrize("operation", sorted(OFFERED - OF_ANY_KEY - {"ReEncrypt"}))
     def test_a_key_of_another_usage(self, wire, own, operation):
         kind = MAC if ROWS[operation].touches[0].kind != MAC else SIGNING
         body, key = ROWS[operation].input(own)[0], own.key(kind)

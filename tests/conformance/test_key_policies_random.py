@@ -16,6 +16,8 @@ from policies import FOREIGN_ROOT, ROOT, allow, policy, statement, text_of
 from test_key_policies import LOCKOUT
 from walk_world import Account
 
+pytestmark = pytest.mark.dev("what apply accepts is the same on every node")
+
 # Of each author.
 ACCEPTED = math.ceil(int(os.environ.get("KEYSTEAD_POLICIES", "10000")) / 3)
 SEED = int(os.environ.get("KEYSTEAD_SEED", "0")) or random.randrange(1, 2**32)

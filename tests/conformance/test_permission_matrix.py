@@ -14,6 +14,8 @@ from walk_rows import ROWS
 from walk_wires import generated, wire
 from walk_world import Account
 
+pytestmark = pytest.mark.dev("every node decides by the same state; the stories are told to each")
+
 GRANTABLE = {f"kms:{operation}" for operation in enumeration("GrantOperation")}
 # Key policies have no say in who retires a grant.
 APART_FROM_KEY_POLICIES = {"kms:RetireGrant"}

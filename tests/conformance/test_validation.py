@@ -200,5 +200,5 @@ class TestTargets:
         assert reply.code == "UnknownOperationException"
 
     def test_unsupported_is_said_after_the_signature(self, node):
-        reply = node.call("PutKeyPolicy", UNBUILT["PutKeyPolicy"], secret="wrong")
+        reply = node.call("ReplicateKey", UNBUILT["ReplicateKey"], secret="wrong")
         assert reply.code == "InvalidSignatureException"
