@@ -36,6 +36,8 @@ def pytest_generate_tests(metafunc):
     if metafunc.config.getoption("cluster") and "node" in metafunc.fixturenames:
         # A gRPC channel leads to one node.
         places = [place for place in PLACES if place != IN_TURN or not has_channel(metafunc)]
+        if metafunc.definition.get_closest_marker("one_node"):
+            places = places[1:2]
         metafunc.parametrize("node", places, indirect=True, scope="session")
 
 

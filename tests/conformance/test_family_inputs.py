@@ -28,6 +28,8 @@ from families import (
 from families_world import call, generated, keys, own
 from walk_world import peer
 
+pytestmark = pytest.mark.one_node
+
 TEXT = b"a text of no interest"
 INVALID, BAD_BLOB = "ValidationException", "InvalidCiphertextException"
 BAD_SIGNATURE, BAD_MAC = "KMSInvalidSignatureException", "KMSInvalidMacException"

@@ -16,6 +16,8 @@ from families import (
 from families_requests import USES, Case
 from families_world import call, generated, keys, own
 
+pytestmark = pytest.mark.one_node
+
 BAD_USAGE = "InvalidKeyUsageException"
 INVALID = "ValidationException"
 UNSUPPORTED = "UnsupportedOperationException"
