@@ -36,6 +36,9 @@ const ERROR_DOMAIN: &str = "keystead";
 /// Metadata that names the Region, where there are several.
 const REGION: &str = "keystead-region";
 const ENCODING: &str = "grpc-encoding";
+/// The most bytes of an error's text. It travels in headers twice, percent-encoded and in base64, and
+/// clients take 16 KiB of headers by default.
+const MAX_TEXT: usize = 2400;
 /// A flag for compression and the length of the message, before each message.
 const FRAME_HEADER: usize = 5;
 
@@ -176,6 +179,7 @@ fn status(error: &Error, request_id: Option<RequestId>) -> Status {
     let metadata = std::collections::HashMap::from([("request_id".to_owned(), id.clone())]);
     let details = ErrorDetails::with_error_info(error.code().as_str(), ERROR_DOMAIN, metadata);
     let text = error.message().unwrap_or_default();
+    let text = &text[..text.floor_char_boundary(MAX_TEXT)];
     let mut status = Status::with_error_details(Code::from(error.grpc_code()), text, details);
     note(status.metadata_mut(), "x-amzn-requestid", &id);
     status
