@@ -101,7 +101,9 @@ fn forms_say_what_json_says() {
                 (Just(json), Just(pairs).prop_shuffle())
             });
             let result = runner.run(&shuffled, |(json, pairs)| {
-                prop_assume!(pairs.is_empty() || !has_empty_structure(&json));
+                // A form cannot say that there is a structure with nothing in it.
+                let nothing = json.as_object().is_some_and(serde_json::Map::is_empty);
+                prop_assume!(nothing || !has_empty_structure(&json));
                 let by_form = query::decode::<I>(&form(&pairs));
                 let by_json = decode::<I>(Wire::AwsJson, json.to_string().as_bytes());
                 accepted.set(accepted.get() + usize::from(by_form.is_ok()));
