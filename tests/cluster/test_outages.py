@@ -88,9 +88,10 @@ class TestQuorumLost:
                     seconds, error = timed(call)
                     check_unavailable(error)
                     took.append(seconds)
-            # That a busy machine keeps one of hundreds waiting says nothing; that many wait does.
+            # That a busy machine keeps one of a hundred waiting says nothing; that more wait does.
             took.sort()
-            most = took[len(took) * 9 // 10]
+            most = took[len(took) * 99 // 100]
+            print(f"{len(took)} refused: p99 {most:.3f} s, at most {took[-1]:.3f} s")
             assert most < QUICK_SECONDS and took[-1] < PATIENCE_SECONDS / 2, took
             assert left.get("healthz") == 200 and left.get("readyz") == 503
         finally:

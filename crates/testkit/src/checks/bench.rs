@@ -25,7 +25,7 @@ use tonic_prost::ProstCodec;
 
 use super::{Common, Outcome, decision};
 use crate::client::{self, Client, Reply, Target};
-use crate::node::{ACCOUNT, Mode, Node};
+use crate::node::{Mode, Node};
 
 const PLAINTEXT: usize = 32;
 const GRPC_PATH: &str = "/keystead.kms.v1.KeyManagementService/Encrypt";
@@ -99,9 +99,10 @@ pub async fn run(options: &Options) -> Result<Outcome> {
 /// What a key policy of ten statements with conditions costs, beside the one that a key has by
 /// default.
 async fn authorisation(node: &Node, plain: &Encrypt, options: &Options) -> Result<String> {
-    let decision = decision::nanoseconds(ACCOUNT)?;
     let guarded = Encrypt::prepare(node.target()).await?;
-    let policy = decision::ten_statements(ACCOUNT).to_string();
+    let account = guarded.key.split(':').nth(4).context("a key without an account")?;
+    let decision = decision::nanoseconds(account)?;
+    let policy = decision::ten_statements(account).to_string();
     let input = json!({ "KeyId": guarded.key, "Policy": policy });
     Client::new(node.target().clone()).ok("PutKeyPolicy", &input).await?;
     let (mut with, mut without) = (Vec::new(), Vec::new());
