@@ -42,7 +42,7 @@ def test_the_second_reply_is_the_first(node, key, request_for):
 
 
 def test_a_rotation_happens_once(node, key):
-    """The last one that there may be, too, though the limit stands in its way when it comes again."""
+    """The last one that there may be, too: the limit stands in its way when it comes again."""
     for count in range(1, 26):
         marked = {"amz-sdk-invocation-id": str(uuid.uuid4())}
         for _ in range(2):

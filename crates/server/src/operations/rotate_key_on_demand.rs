@@ -32,8 +32,8 @@ impl Operation for RotateKeyOnDemand {
         rotation::suits(call, Self::NAME)
     }
 
-    /// How often it may be done, and whether anything waits, is for the state to say: a request that
-    /// is sent again gets the first one's answer.
+    /// How often it may be done, and whether anything waits, is for the state to say: a request
+    /// that is sent again gets the first one's answer.
     async fn execute(call: &Call<'_>, _: &Self::Input) -> Result<Self::Output, Failure> {
         let key = call.key(0)?;
         let material = match key.origin {
