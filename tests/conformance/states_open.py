@@ -16,14 +16,10 @@ OPEN_STATES = {
 # The operations of the table that are not built: no state of a key is tried with them.
 OPEN_OPERATIONS = {
     "DeleteImportedKeyMaterial",
-    "DisableKeyRotation",
-    "EnableKeyRotation",
     "GetKeyLastUsage",
     "GetParametersForImport",
     "ImportKeyMaterial",
-    "ListKeyRotations",
     "ReplicateKey",
-    "RotateKeyOnDemand",
     "UpdatePrimaryRegion",
 }
 

@@ -97,6 +97,10 @@ STATED = [
         },
     ),
     ("kms:DisableKey", {}, {"aws:ResourceAccount": ACCOUNT}),
+    ("kms:DisableKeyRotation", {}, OF_A_KEY),
+    ("kms:EnableKeyRotation", {}, OF_A_KEY),
+    ("kms:ListKeyRotations", {}, OF_A_KEY),
+    ("kms:RotateKeyOnDemand", {}, OF_A_KEY),
     ("kms:CreateAlias", {}, {"aws:ResourceAccount": ACCOUNT}),
 ]
 # The same for keys that a request does not have.
@@ -238,6 +242,22 @@ def test_a_key_that_is_absent(ask, key):
                 (30, "NumericEquals", True),
                 (None, "NumericEquals", True),
                 (None, "NumericLessThan", False),
+            ]
+        ),
+        *(
+            (
+                "EnableKeyRotation",
+                {"RotationPeriodInDays": days},
+                {operator: {"kms:RotationPeriodInDays": "365"}},
+                may,
+            )
+            for days, operator, may in [
+                (90, "NumericLessThan", True),
+                (90, "NumericEquals", False),
+                (365, "NumericEquals", True),
+                (None, "NumericEquals", True),
+                (None, "NumericLessThan", False),
+                (2560, "NumericGreaterThan", True),
             ]
         ),
         *(

@@ -171,6 +171,10 @@ BY_ID = {
     "list_grants": {},
     "list_aliases": {},
     "get_key_rotation_status": {},
+    "enable_key_rotation": {},
+    "disable_key_rotation": {},
+    "rotate_key_on_demand": {},
+    "list_key_rotations": {},
 }
 BY_KEY = BY_ANY_NAME | BY_ID
 

@@ -161,9 +161,11 @@ class TestErrors:
         assert info.reason == "InvalidCiphertextException"
 
     def test_not_built_yet(self, client):
-        error, info = refusal(client, "EnableKeyRotation", key_id=ABSENT_ID)
+        error, info = refusal(
+            client, "UpdatePrimaryRegion", key_id=ABSENT_ID, primary_region="eu-west-1"
+        )
         assert info.reason == "UnsupportedOperationException"
-        assert "EnableKeyRotation" in error.details()
+        assert "UpdatePrimaryRegion" in error.details()
 
     def test_no_such_operation(self, channel):
         method = channel.unary_unary(f"/{SERVICE}/Nothing")

@@ -41,6 +41,18 @@ def test_the_second_reply_is_the_first(node, key, request_for):
     assert node.call(operation, body, headers=other).status == 400
 
 
+def test_a_rotation_happens_once(node, key):
+    """The last one that there may be, too: the limit stands in its way when it comes again."""
+    for count in range(1, 26):
+        marked = {"amz-sdk-invocation-id": str(uuid.uuid4())}
+        for _ in range(2):
+            reply = node.call("RotateKeyOnDemand", {"KeyId": key.id}, headers=marked)
+            assert (reply.status, reply.body) == (200, {"KeyId": key.arn})
+        listed = node.call("ListKeyRotations", {"KeyId": key.id}).body["Rotations"]
+        assert len(listed) == count
+    assert node.call("RotateKeyOnDemand", {"KeyId": key.id}).code == "LimitExceededException"
+
+
 def test_a_policy_that_denies_its_author(node, key):
     marked = {"amz-sdk-invocation-id": str(uuid.uuid4())}
     denial = statement(Effect="Deny", Principal="*", Action="kms:PutKeyPolicy")

@@ -243,6 +243,7 @@ LOOKS = [
     "list_aliases",
     "list_grants",
     "list_key_policies",
+    "list_key_rotations",
     "list_resource_tags",
 ]
 

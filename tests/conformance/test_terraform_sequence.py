@@ -22,15 +22,21 @@ STEPS = [
             ("TagResource", {"Tags": [{"TagKey": "Name", "TagValue": "renamed"}]}),
         ],
     ),
+    ("rotation", [("EnableKeyRotation", {"RotationPeriodInDays": 180})]),
+    ("another period", [("EnableKeyRotation", {"RotationPeriodInDays": 365})]),
     ("disabled", [("DisableKey", {})]),
     ("enabled", [("EnableKey", {})]),
+    ("no rotation", [("DisableKeyRotation", {})]),
 ]
 EXPECTED = {
     "created": {"Description": "made", "Enabled": True, "Tags": {"Name": "example", "env": "test"}},
     "description": {"Description": "changed"},
     "tags": {"Tags": {"Name": "renamed"}},
+    "rotation": {"Rotation": 180},
+    "another period": {"Rotation": 365},
     "disabled": {"Enabled": False},
     "enabled": {"Enabled": True},
+    "no rotation": {"Rotation": None},
 }
 
 
@@ -63,13 +69,15 @@ def found(resource):
     replies = resource(READ)
     metadata = replies["DescribeKey"]["KeyMetadata"]
     tags = replies["ListResourceTags"]["Tags"]
+    rotation = replies["GetKeyRotationStatus"]
+    enabled = rotation["KeyRotationEnabled"]
     return {
         "Description": metadata["Description"],
         "Enabled": metadata["Enabled"],
         "KeyState": metadata["KeyState"],
         "Tags": {tag["TagKey"]: tag["TagValue"] for tag in tags},
         "Policy": json.loads(replies["GetKeyPolicy"]["Policy"])["Id"],
-        "Rotation": replies["GetKeyRotationStatus"]["KeyRotationEnabled"],
+        "Rotation": rotation.get("RotationPeriodInDays") if enabled else None,
     }
 
 
@@ -77,7 +85,7 @@ def test_create_read_update_delete(resource):
     expected = EXPECTED["created"] | {
         "KeyState": "Enabled",
         "Policy": "key-default-1",
-        "Rotation": False,
+        "Rotation": None,
     }
     assert found(resource) == expected
     for name, calls in STEPS:

@@ -7,7 +7,7 @@ import pytest
 from expect import ABSENT_ID, UUID, missing, refused, violation, violations
 
 UNBUILT = {
-    "EnableKeyRotation": {"KeyId": ABSENT_ID},
+    "UpdatePrimaryRegion": {"KeyId": ABSENT_ID, "PrimaryRegion": "eu-west-1"},
     "GetParametersForImport": {
         "KeyId": ABSENT_ID,
         "WrappingAlgorithm": "RSAES_OAEP_SHA_256",

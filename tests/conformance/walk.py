@@ -20,6 +20,10 @@ ANSWERS = {
     "S11": ("KMSInvalidStateException", "{arn} is unavailable."),
     "S14": ("KMSInvalidStateException", "{arn} is creating."),
     "S15": ("KMSInvalidStateException", "{arn} is updating."),
+    "U6": (
+        "UnsupportedOperationException",
+        "{arn} origin is EXTERNAL which is not valid for this operation.",
+    ),
     "U7": ("UnsupportedOperationException", ANY),
     "gone": ("NotFoundException", "Key '{arn}' does not exist"),
     "no alias": ("NotFoundException", "Alias {alias} is not found."),

@@ -11,6 +11,8 @@ CHANGED = ("ok", "ok", "S3", "ok", "ok", "ok", "ok", "gone")
 SCHEDULED = ("ok", "ok", "S3", "ok", "ok", "ok", "S15", "gone")
 CANCELLED = ("S4", "S4", "ok", "S4", "S4", "S4", "S4", "gone")
 ROTATION = ("ok", "ok", "ok", "ok", "U7", "ok", "ok", "gone")
+AUTOMATIC = ("ok", "D1", "S3", "U6", "U7", "S14", "ok", "gone")
+ON_DEMAND = ("ok", "D1", "S3", "S5", "U7", "S14", "S15", "gone")
 # A ciphertext leads to a key like any other name, but tells nobody that the key is gone.
 OPENED = (*USED[:-1], "hidden")
 # An alias goes with its key.

@@ -7,8 +7,10 @@ import walk_rows_families
 from node import ACCOUNT
 from walk import ROWS, row
 from walk_columns import (
+    AUTOMATIC,
     CANCELLED,
     CHANGED,
+    ON_DEMAND,
     READ,
     ROTATION,
     SCHEDULED,
@@ -120,12 +122,30 @@ row(
     grpc=set(),
 )
 row(
+    "DisableKeyRotation",
+    touches=[by_name("DisableKeyRotation", AUTOMATIC)],
+    alone=None,
+    shape=set(),
+    items=None,
+    audit=audit(False, key_arn, ["keyId"]),
+    grpc=set(),
+)
+row(
     "EnableKey",
     touches=[by_name("EnableKey", SWITCHED)],
     alone=None,
     shape=set(),
     items=None,
     audit=audit(False, key_arn, ["keyId"]),
+    grpc=set(),
+)
+row(
+    "EnableKeyRotation",
+    touches=[by_name("EnableKeyRotation", AUTOMATIC, RotationPeriodInDays=180)],
+    alone=None,
+    shape=set(),
+    items=None,
+    audit=audit(False, key_arn, ["keyId", "rotationPeriodInDays"]),
     grpc=set(),
 )
 row(
@@ -212,6 +232,15 @@ row(
     grpc=set(),
 )
 row(
+    "ListKeyRotations",
+    touches=[by_name("ListKeyRotations", READ)],
+    alone=None,
+    shape={"Rotations"} | PAGE,
+    items={"member": "Rotations", "add": Key.rotate},
+    audit=audit(True, key_arn, ["keyId"]),
+    grpc=set(),
+)
+row(
     "ListKeys",
     touches=[],
     alone={"Limit": 5},
@@ -290,6 +319,15 @@ row(
     shape=set(),
     items=None,
     audit=audit(False, key_arn, ["grantId", "keyId"]),
+    grpc=set(),
+)
+row(
+    "RotateKeyOnDemand",
+    touches=[by_name("RotateKeyOnDemand", ON_DEMAND)],
+    alone=None,
+    shape={"KeyId"},
+    items=None,
+    audit=audit(False, key_arn, ["keyId"]),
     grpc=set(),
 )
 row(

@@ -134,6 +134,10 @@ class Key:
         made = self.owner.ok("Encapsulate", {"KeyId": self.id} | ENCAPSULATED)
         return made["SharedSecretCiphertextBlob"]
 
+    def rotate(self):
+        """Gives the key new material."""
+        self.owner.ok("RotateKeyOnDemand", {"KeyId": self.id})
+
     def tag(self):
         """Gives the key one tag more."""
         tag = {"TagKey": str(uuid.uuid4()), "TagValue": "value"}

@@ -100,6 +100,33 @@ pub fn usage_not_valid(arn: impl Display, usage: impl Display, operation: &str) 
     Error::new(ErrorCode::InvalidKeyUsageException, text)
 }
 
+/// A key of a spec that an operation is not for.
+pub fn spec_not_valid(arn: impl Display, spec: impl Display, operation: &str) -> Error {
+    let text = format!("{arn} key spec is {spec} which is not valid for {operation}.");
+    Error::new(ErrorCode::UnsupportedOperationException, text)
+}
+
+/// A key that was rotated on demand as often as a key can be.
+pub fn rotation_limit(arn: impl Display) -> Error {
+    let text = format!(
+        "The on-demand rotations limit has been reached for the given keyId. No more on-demand \
+         rotations can be performed for this key: {arn}"
+    );
+    Error::new(ErrorCode::LimitExceededException, text)
+}
+
+/// A key whose automatic rotation is about to take place.
+pub fn rotation_near(arn: impl Display) -> Error {
+    let text = format!("{arn} is about to be rotated automatically.");
+    Error::new(ErrorCode::ConflictException, text)
+}
+
+/// A key of imported material, no other of which waits.
+pub fn no_pending_material(arn: impl Display) -> Error {
+    let text = format!("No available key material pending rotation for the key: {arn}.");
+    Error::new(ErrorCode::KMSInvalidStateException, text)
+}
+
 /// A usage that keys of a spec cannot have.
 pub fn usage_incompatible(usage: impl Display, spec: impl Display) -> Error {
     let text = format!("KeyUsage {usage} is not compatible with KeySpec {spec}");

@@ -59,6 +59,12 @@ enum KeyCommand {
         /// Key id, ARN or alias.
         key: String,
     },
+    /// Give a key new material at once; what the old one encrypted still decrypts.
+    Rotate {
+        /// Key id or ARN.
+        #[arg(long)]
+        key_id: String,
+    },
     /// Encrypt standard input (at most 4,096 bytes); prints the ciphertext in base64.
     Encrypt {
         /// Key id, ARN or alias.
@@ -91,6 +97,10 @@ pub async fn run(arguments: KeyArguments) -> Result<()> {
         KeyCommand::Describe { key } => {
             let answer = client.call("DescribeKey", &json!({ "KeyId": key })).await?;
             output::object(json, &answer["KeyMetadata"])
+        }
+        KeyCommand::Rotate { key_id } => {
+            let answer = client.call("RotateKeyOnDemand", &json!({ "KeyId": key_id })).await?;
+            if json { output::object(true, &answer) } else { output::line(text(&answer, "KeyId")) }
         }
         KeyCommand::Encrypt { key, context } => {
             let plaintext = STANDARD.encode(standard_input()?);

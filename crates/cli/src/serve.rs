@@ -85,8 +85,8 @@ pub async fn until_stopped(
     stopping: watch::Sender<bool>,
 ) -> Result<()> {
     for region in front.regions() {
-        let region = region.clone();
-        tokio::spawn(async move { region.run_due_work().await });
+        let (region, audit) = (region.clone(), front.audit().clone());
+        tokio::spawn(async move { region.run_due_work(&audit).await });
     }
     let (failed, mut failure) = tokio::sync::mpsc::channel::<String>(1);
     for region in front.regions() {

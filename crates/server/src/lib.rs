@@ -28,6 +28,7 @@ mod question;
 mod readiness;
 mod region;
 mod resolve;
+mod rotation;
 pub mod sigv4;
 mod slow_work;
 mod throttle;

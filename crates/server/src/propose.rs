@@ -119,6 +119,10 @@ fn rejection(call: &Call<'_>, reason: proto::Reason) -> Error {
             Error::new(ErrorCode::InvalidArnException, text)
         }
         Reason::TagLimit => messages::tags_too_many(),
+        Reason::KeyDisabled => about_key(|arn| messages::disabled(arn)),
+        Reason::RotationLimit => about_key(|arn| messages::rotation_limit(arn)),
+        Reason::RotationNear => about_key(|arn| messages::rotation_near(arn)),
+        Reason::NoPendingMaterial => about_key(|arn| messages::no_pending_material(arn)),
         Reason::Unspecified
         | Reason::AlreadyInitialised
         | Reason::NotInitialised
@@ -187,6 +191,9 @@ operations!(
     PutKeyPolicy,
     CreateGrant,
     RemoveGrant,
+    EnableKeyRotation,
+    DisableKeyRotation,
+    RotateKey,
     CreateUser,
     CreateGroup,
     CreateManagedPolicy,

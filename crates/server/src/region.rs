@@ -17,6 +17,7 @@ use quick_cache::Equivalent;
 use quick_cache::sync::Cache;
 use zeroize::Zeroizing;
 
+use crate::audit::AuditTrail;
 use crate::authenticate::unreadable;
 use crate::boot::BootError;
 use crate::clock;
@@ -311,9 +312,9 @@ impl RegionServer {
         random::bytes().map_err(|_| messages::internal())
     }
 
-    /// Carries out what falls due, for ever: deletes keys whose window has ended, and moves an
-    /// idle clock.
-    pub async fn run_due_work(&self) {
+    /// Carries out what falls due, for ever: deletes keys whose window has ended, rotates others,
+    /// and moves an idle clock.
+    pub async fn run_due_work(&self, audit: &AuditTrail) {
         let mut interval = tokio::time::interval(DUE_INTERVAL);
         interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut last_tick = Instant::now();
@@ -323,24 +324,38 @@ impl RegionServer {
             if !view.is_initialised() || !self.node.leads() {
                 continue;
             }
-            let now = clock::now();
-            let keys: Vec<_> = view
-                .keys_due(now)
-                .take(DELETE_AT_ONCE)
-                .filter_map(crate::propose::id_ref)
-                .collect();
-            let operation = if !keys.is_empty() {
-                command::Operation::DeleteDueKeys(proto::DeleteDueKeys { keys })
-            } else if last_tick.elapsed() >= IDLE_TICK {
-                command::Operation::Tick(proto::Tick {})
-            } else {
-                continue;
-            };
-            last_tick = Instant::now();
-            if let Err(error) = self.propose_system(operation).await {
-                tracing::warn!(%error, region = %self.name, "due work was not carried out");
+            let mut work = self.due_work(&view).await;
+            if work.is_empty() && last_tick.elapsed() >= IDLE_TICK {
+                work.push(command::Operation::Tick(proto::Tick {}));
+            }
+            for operation in work {
+                last_tick = Instant::now();
+                match self.propose_system(operation).await {
+                    Ok(applied) => self.record_rotations(audit, &applied.outcome),
+                    Err(error) => {
+                        tracing::warn!(%error, region = %self.name, "due work was not carried out");
+                    }
+                }
             }
         }
+    }
+
+    /// The commands for what is due, each for a part of it that is not too large.
+    async fn due_work(&self, view: &View) -> Vec<command::Operation> {
+        let now = clock::now();
+        let mut work = Vec::new();
+        let keys: Vec<_> =
+            view.keys_due(now).take(DELETE_AT_ONCE).filter_map(crate::propose::id_ref).collect();
+        if !keys.is_empty() {
+            work.push(command::Operation::DeleteDueKeys(proto::DeleteDueKeys { keys }));
+        }
+        match self.due_rotations(view, now).await {
+            Ok(rotations) => work.extend(rotations),
+            Err(error) => {
+                tracing::warn!(%error, region = %self.name, "no material for keys that rotate");
+            }
+        }
+        work
     }
 
     /// Makes the domain keys of a View usable here, unless they are already.

@@ -33,7 +33,7 @@ pub use iam::policy_size;
 pub use iam::{Group, ManagedPolicy, NamedPolicy, Permissions, PolicyUse, PolicyVersion, User};
 pub use model::{
     Account, Alias, Credential, DomainKey, Grant, GrantConstraints, GrantPrincipal, Key, Material,
-    MaterialState, MultiRegion, Policy, SealedRoot,
+    MaterialRotation, MaterialState, MultiRegion, Policy, Rotation, SealedRoot,
 };
 pub use own::OwnPolicies;
 pub use proto::{Command, Outcome};
@@ -47,6 +47,8 @@ pub mod limits {
     pub const ALIASES_PER_KEY: usize = 50;
     /// Grants that one key may have.
     pub const GRANTS_PER_KEY: usize = 50_000;
+    /// How often one key may be rotated on demand.
+    pub const ON_DEMAND_ROTATIONS: usize = 25;
     /// Tags that one key may have.
     pub const TAGS_PER_KEY: usize = 50;
     /// How long the first result of a request is kept, in milliseconds.

@@ -142,6 +142,26 @@ pub struct Material {
     pub expires: Option<UnixMillis>,
     /// What its importer wrote about it.
     pub description: Box<str>,
+    /// The rotation that made it current: none for the first one and for one that waits.
+    pub rotation: Option<MaterialRotation>,
+}
+
+/// The rotation that made a material current.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MaterialRotation {
+    /// When.
+    pub at: UnixMillis,
+    /// Whether somebody asked for it.
+    pub on_demand: bool,
+}
+
+/// The automatic rotation of a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rotation {
+    /// Days from one to the next.
+    pub period_days: u32,
+    /// When the next one is due.
+    pub next: UnixMillis,
 }
 
 /// The relatives of a multi-Region key.
@@ -186,6 +206,8 @@ pub struct Key {
     pub deletion: Option<UnixMillis>,
     /// Its relatives, if it is a multi-Region key.
     pub multi_region: Option<Box<MultiRegion>>,
+    /// Its automatic rotation, while it is enabled.
+    pub rotation: Option<Box<Rotation>>,
     /// Log index of the last change that took a right away.
     pub rights_removed_at: u64,
 }
@@ -204,6 +226,24 @@ impl Key {
     /// Whether its deletion window has ended.
     pub fn is_due(&self, clock: UnixMillis) -> bool {
         self.deletion.is_some_and(|deletion| deletion <= clock)
+    }
+
+    /// When it is rotated next, by itself: never while it is not enabled.
+    pub fn rotation_due(&self) -> Option<UnixMillis> {
+        let rotation = self.rotation.as_ref().filter(|_| self.state == KeyState::Enabled)?;
+        Some(rotation.next)
+    }
+
+    /// How often it was rotated on demand.
+    pub fn on_demand_rotations(&self) -> usize {
+        let rotations = self.materials.iter().filter_map(|material| material.rotation);
+        rotations.filter(|rotation| rotation.on_demand).count()
+    }
+
+    /// Whether it can be rotated at all: its ciphertexts name their material.
+    pub fn can_rotate(&self) -> bool {
+        self.spec == KeySpec::SymmetricDefault
+            && matches!(self.origin, Origin::AwsKms | Origin::External)
     }
 }
 

@@ -12,8 +12,8 @@ use prost::Message;
 
 use crate::iam;
 use crate::model::{
-    Account, Alias, Authority, Credential, DomainKey, Key, Material, MaterialState, MultiRegion,
-    Policy, SealedRoot,
+    Account, Alias, Authority, Credential, DomainKey, Key, Material, MaterialRotation,
+    MaterialState, MultiRegion, Policy, Rotation, SealedRoot,
 };
 use crate::proto;
 use crate::requests::{Remembered, RequestChunk};
@@ -242,6 +242,10 @@ pub(crate) fn key(key: &Key) -> Vec<u8> {
             }
         }),
         rights_removed_at: key.rights_removed_at,
+        rotation: key.rotation.as_deref().map(|rotation| proto::RotationRecord {
+            period_days: rotation.period_days,
+            next_ms: rotation.next.0,
+        }),
     }
     .encode_to_vec()
 }
@@ -275,6 +279,12 @@ fn read_key(record: proto::KeyRecord, policy: Arc<Policy>) -> Option<Key> {
         deletion: record.deletion_ms.map(UnixMillis),
         multi_region,
         rights_removed_at: record.rights_removed_at,
+        rotation: record.rotation.map(|rotation| {
+            Box::new(Rotation {
+                period_days: rotation.period_days,
+                next: UnixMillis(rotation.next_ms),
+            })
+        }),
     })
 }
 
@@ -292,6 +302,10 @@ fn material(material: &Material) -> proto::MaterialRecord {
         created_ms: material.created.0,
         expires_ms: material.expires.map(|expires| expires.0),
         description: material.description.to_string(),
+        rotation: material.rotation.map(|rotation| proto::MaterialRotationRecord {
+            at_ms: rotation.at.0,
+            on_demand: rotation.on_demand,
+        }),
     }
 }
 
@@ -310,6 +324,10 @@ pub(crate) fn read_material(record: proto::MaterialRecord) -> Option<Material> {
         created: UnixMillis(record.created_ms),
         expires: record.expires_ms.map(UnixMillis),
         description: record.description.into(),
+        rotation: record.rotation.map(|rotation| MaterialRotation {
+            at: UnixMillis(rotation.at_ms),
+            on_demand: rotation.on_demand,
+        }),
     })
 }
 

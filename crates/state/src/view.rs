@@ -35,6 +35,7 @@ pub struct View {
     pub(crate) aliases: RedBlackTreeMapSync<(AccountId, AliasName), Arc<Alias>>,
     pub(crate) aliases_by_key: RedBlackTreeSetSync<(KeyId, AliasName)>,
     pub(crate) deletions: RedBlackTreeSetSync<(UnixMillis, KeyId)>,
+    pub(crate) rotations: RedBlackTreeSetSync<(UnixMillis, KeyId)>,
     pub(crate) directory: Directory,
     pub(crate) grants: HashTrieMapSync<GrantId, Arc<Grant>>,
     pub(crate) grants_by_key: RedBlackTreeSetSync<(KeyId, GrantId)>,
@@ -83,6 +84,7 @@ impl Default for View {
             aliases: RedBlackTreeMapSync::default(),
             aliases_by_key: RedBlackTreeSetSync::default(),
             deletions: RedBlackTreeSetSync::default(),
+            rotations: RedBlackTreeSetSync::default(),
             directory: Directory::default(),
             grants: HashTrieMapSync::default(),
             grants_by_key: RedBlackTreeSetSync::default(),
@@ -278,6 +280,14 @@ impl View {
     /// Keys whose deletion window has ended by `clock`, the earliest first.
     pub fn keys_due(&self, clock: UnixMillis) -> impl Iterator<Item = KeyId> {
         self.deletions.iter().take_while(move |(due, _)| *due <= clock).map(|(_, id)| *id)
+    }
+
+    /// Enabled keys whose automatic rotation is due by `clock`, the earliest first.
+    pub fn rotations_due(&self, clock: UnixMillis) -> impl Iterator<Item = &Arc<Key>> {
+        self.rotations
+            .iter()
+            .take_while(move |(due, _)| *due <= clock)
+            .filter_map(|(_, id)| self.keys.get(id))
     }
 
     /// When the next deletion window ends.

@@ -78,6 +78,7 @@ fn material() -> impl Strategy<Value = proto::MaterialRecord> {
             created_ms,
             expires_ms,
             description: String::new(),
+            rotation: None,
         },
     )
 }
@@ -106,8 +107,8 @@ fn create_key() -> impl Strategy<Value = Operation> {
 
 fn on_key() -> impl Strategy<Value = Operation> {
     let tags = proptest::collection::btree_map(text(), text(), 0..3);
-    (key(), text(), any::<u32>(), tags, 0..7_u8).prop_map(
-        |(key, text, window_days, tags, which)| match which {
+    (key(), text(), any::<u32>(), tags, proptest::option::of(material()), 0..11_u8).prop_map(
+        |(key, text, window_days, tags, material, which)| match which {
             0 => Operation::EnableKey(proto::EnableKey { key }),
             1 => Operation::DisableKey(proto::DisableKey { key }),
             2 => {
@@ -117,6 +118,16 @@ fn on_key() -> impl Strategy<Value = Operation> {
             3 => Operation::ScheduleKeyDeletion(proto::ScheduleKeyDeletion { key, window_days }),
             4 => Operation::CancelKeyDeletion(proto::CancelKeyDeletion { key }),
             5 => Operation::TagKey(proto::TagKey { key, tags }),
+            6 => Operation::EnableKeyRotation(proto::EnableKeyRotation {
+                key,
+                period_days: window_days,
+            }),
+            7 => Operation::DisableKeyRotation(proto::DisableKeyRotation { key }),
+            8 => Operation::RotateKey(proto::RotateKey { key, material }),
+            9 => {
+                let rotations = vec![proto::DueRotation { key, material }];
+                Operation::RotateDueKeys(proto::RotateDueKeys { rotations })
+            }
             _ => Operation::UntagKey(proto::UntagKey { key, tag_keys: vec![text] }),
         },
     )

@@ -10,7 +10,7 @@ use common::*;
 use keystead_state::limits::{ALIASES_PER_KEY, TAGS_PER_KEY};
 use keystead_state::proto::outcome::Result as OutcomeResult;
 use keystead_state::proto::{self, Reason};
-use keystead_state::{Key, View};
+use keystead_state::{Key, Material, MaterialState, View};
 use keystead_types::{KeyId, KeyManager, KeySpec, KeyState, KeyUsage, Origin, UnixMillis};
 use proptest::prelude::*;
 
@@ -24,12 +24,16 @@ struct ModelKey {
     state: KeyState,
     description: String,
     created: u64,
-    material: bool,
+    materials: Vec<ModelMaterial>,
+    rotation: Option<(u32, u64)>,
     policy: String,
     tags: BTreeMap<String, String>,
     deletion: Option<u64>,
     rights_removed_at: u64,
 }
+
+/// Its number, when it came, and whether a rotation brought it: one on demand, or another one.
+type ModelMaterial = (u8, u64, Option<bool>);
 
 #[derive(Debug, Clone, PartialEq)]
 struct ModelAlias {
@@ -152,6 +156,25 @@ impl Model {
                 self.living(at, *key)?.tags.retain(|name, _| !names.contains(name));
                 self.mark(key_id(*key));
             }
+            Action::EnableRotation(key, days) => {
+                let clock = self.clock;
+                let key = self.rotatable(at, *key)?;
+                ensure((90..=2560).contains(days), Reason::Malformed)?;
+                key.rotation = Some((*days, clock + u64::from(*days) * DAY));
+            }
+            Action::DisableRotation(key) => self.rotatable(at, *key)?.rotation = None,
+            Action::Rotate(key, number) => {
+                let clock = self.clock;
+                let key = self.rotatable(at, *key)?;
+                let on_demand = key.materials.iter().filter(|material| material.2 == Some(true));
+                ensure(on_demand.count() < 25, Reason::RotationLimit)?;
+                let far = key.rotation.is_none_or(|(_, next)| next > clock + 20 * MINUTE);
+                ensure(far, Reason::RotationNear)?;
+                let known = key.materials.iter().any(|material| material.0 == *number);
+                ensure(!known, Reason::Malformed)?;
+                key.materials.push((*number, clock, Some(true)));
+            }
+            Action::RotateDue(keys) => return self.rotate_due(keys),
             Action::Iam(operation) => panic!("not of this model: {operation:?}"),
             Action::Tick => {}
         }
@@ -171,7 +194,8 @@ impl Model {
             state: if new.imported { KeyState::PendingImport } else { KeyState::Enabled },
             description: String::new(),
             created: self.clock,
-            material: !new.imported,
+            materials: if new.imported { vec![] } else { vec![(new.number, self.clock, None)] },
+            rotation: None,
             policy: new.policy.into(),
             tags: new.tags.clone(),
             deletion: None,
@@ -188,10 +212,10 @@ impl Model {
         if !on && key.state != KeyState::Disabled {
             key.rights_removed_at = index;
         }
-        key.state = match (on, key.material) {
+        key.state = match (on, key.materials.is_empty()) {
             (false, _) => KeyState::Disabled,
-            (true, true) => KeyState::Enabled,
-            (true, false) => KeyState::PendingImport,
+            (true, false) => KeyState::Enabled,
+            (true, true) => KeyState::PendingImport,
         };
         Ok(())
     }
@@ -246,6 +270,30 @@ impl Model {
         Ok(key)
     }
 
+    fn rotatable(&mut self, at: u64, key: u8) -> Result<&mut ModelKey, OutcomeResult> {
+        let key = self.living(at, key)?;
+        ensure(key.state != KeyState::Disabled, Reason::KeyDisabled)?;
+        ensure(key.state != KeyState::PendingImport, Reason::KeyPendingImport)?;
+        ensure(key.spec == KeySpec::SymmetricDefault, Reason::Malformed)?;
+        Ok(key)
+    }
+
+    fn rotate_due(&mut self, keys: &[(u8, u8)]) -> Answer {
+        let (mut rotated, mut next) = (Vec::new(), self.keys.clone());
+        for (number, material) in keys {
+            let Some(key) = next.get_mut(&key_id(*number)) else { continue };
+            let due = key.rotation.filter(|(_, due)| *due <= self.clock);
+            let Some((days, _)) = due.filter(|_| key.state == KeyState::Enabled) else { continue };
+            let known = key.materials.iter().any(|(known, ..)| known == material);
+            ensure(!known, Reason::Malformed)?;
+            key.materials.push((*material, self.clock, Some(false)));
+            key.rotation = Some((days, self.clock + u64::from(days) * DAY));
+            rotated.push(*number);
+        }
+        self.keys = next;
+        Ok(common::rotated(&rotated))
+    }
+
     fn mark(&mut self, id: KeyId) {
         self.keys.get_mut(&id).unwrap().rights_removed_at = self.index;
     }
@@ -270,7 +318,11 @@ fn class(key: &ModelKey) -> u8 {
 fn seen(key: &Key) -> ModelKey {
     assert_eq!(key.manager, KeyManager::Customer);
     assert_eq!(key.multi_region.is_some(), key.id.multi_region());
-    assert_eq!(key.current().is_some(), !key.materials.is_empty());
+    assert_eq!(key.current(), key.materials.last());
+    for material in &key.materials {
+        let current = key.current().is_some_and(|current| current.id == material.id);
+        assert_eq!(material.state == MaterialState::Current, current);
+    }
     ModelKey {
         account: key.account.number(),
         spec: key.spec,
@@ -279,12 +331,22 @@ fn seen(key: &Key) -> ModelKey {
         state: key.state,
         description: key.description.to_string(),
         created: key.created.0,
-        material: key.current().is_some(),
+        materials: key.materials.iter().map(seen_material).collect(),
+        rotation: key.rotation.as_ref().map(|rotation| (rotation.period_days, rotation.next.0)),
         policy: key.policy.text.clone(),
         tags: key.tags.clone(),
         deletion: key.deletion.map(|deletion| deletion.0),
         rights_removed_at: key.rights_removed_at,
     }
+}
+
+fn seen_material(material: &Material) -> ModelMaterial {
+    let number = material.id.bytes()[0];
+    assert_eq!(material.wrapped[..], common::material(number).wrapped[..]);
+    if let Some(rotation) = material.rotation {
+        assert_eq!(rotation.at, material.created);
+    }
+    (number, material.created.0, material.rotation.map(|rotation| rotation.on_demand))
 }
 
 /// All that can be looked up or listed is what the model says.
@@ -304,6 +366,7 @@ fn check(view: &View, model: &Model) {
     check_keys(view, model);
     check_aliases(view, model);
     check_deletions(view, model);
+    check_rotations(view, model);
     let policies: BTreeSet<_> = model.keys.values().map(|key| &key.policy).collect();
     assert_eq!(view.policy_count(), policies.len());
 }
@@ -361,6 +424,18 @@ fn check_aliases(view: &View, model: &Model) {
 fn seen_alias(alias: &keystead_state::Alias) -> ModelAlias {
     let (created, updated) = (alias.created.0, alias.updated.0);
     ModelAlias { target: alias.target, created, updated }
+}
+
+fn check_rotations(view: &View, model: &Model) {
+    let enabled = model.keys.iter().filter(|(_, key)| key.state == KeyState::Enabled);
+    let dates = enabled.filter_map(|(id, key)| Some((key.rotation?.1, *id)));
+    let dates: BTreeSet<_> = dates.collect();
+    let edges = dates.iter().flat_map(|(due, _)| [due.saturating_sub(1), *due]);
+    for clock in edges.chain([0, model.clock, u64::MAX]) {
+        let due: Vec<_> = view.rotations_due(UnixMillis(clock)).map(|key| key.id).collect();
+        let expected = dates.iter().filter(|(due, _)| *due <= clock);
+        assert_eq!(due, expected.map(|(_, id)| *id).collect::<Vec<_>>());
+    }
 }
 
 fn check_deletions(view: &View, model: &Model) {

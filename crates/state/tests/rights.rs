@@ -37,6 +37,9 @@ fn touching_key_1() -> Vec<Operation> {
         delete_alias(OWNER, "alias/a"),
         tag(1, &[("a", "b")]),
         untag(1, &["a"]),
+        enable_rotation(1, 90),
+        disable_rotation(1),
+        rotate(1, 10),
     ]
 }
 

@@ -5,7 +5,7 @@ mod common;
 
 use common::*;
 use keystead_state::proto::Outcome;
-use keystead_state::{CLUSTER_VERSION, Command, View, apply};
+use keystead_state::{CLUSTER_VERSION, Command, MaterialRotation, View, apply};
 use keystead_types::{KeyState, UnixMillis};
 use prost::Message;
 
@@ -21,6 +21,10 @@ const MORE_ROWS: &str = include_str!("data/more-rows-v1.hex");
 /// The same of the operations of IAM.
 const IAM_COMMANDS: &str = include_str!("data/iam-commands-v1.hex");
 const IAM_ROWS: &str = include_str!("data/iam-rows-v1.hex");
+
+/// The same of rotation.
+const ROTATION_COMMANDS: &str = include_str!("data/rotation-commands-v1.hex");
+const ROTATION_ROWS: &str = include_str!("data/rotation-rows-v1.hex");
 
 /// The two columns of a fixture; lines that start with # say what it is.
 fn columns(fixture: &str) -> Vec<(Vec<u8>, Vec<u8>)> {
@@ -62,7 +66,9 @@ fn an_operation_that_is_not_known_stops_the_node() {
 
 #[test]
 fn commands_of_version_1_have_the_outcomes_they_had() {
-    for (commands, rows, count) in [(COMMANDS, ROWS, 15), (IAM_COMMANDS, IAM_ROWS, 24)] {
+    for (commands, rows, count) in
+        [(COMMANDS, ROWS, 15), (IAM_COMMANDS, IAM_ROWS, 24), (ROTATION_COMMANDS, ROTATION_ROWS, 8)]
+    {
         let mut replica = Replica::default();
         let mut operations = std::collections::BTreeSet::new();
         for (number, (encoded, outcome)) in columns(commands).into_iter().enumerate() {
@@ -80,7 +86,7 @@ fn commands_of_version_1_have_the_outcomes_they_had() {
 
 #[test]
 fn rows_of_version_1_load_and_are_written_the_same() {
-    for fixture in [ROWS, MORE_ROWS, IAM_ROWS] {
+    for fixture in [ROWS, MORE_ROWS, IAM_ROWS, ROTATION_ROWS] {
         let rows = columns(fixture);
         let view = View::from_rows(rows.clone(), 100).unwrap();
         assert!(view.rows().eq(rows), "written as they were read");
@@ -130,6 +136,28 @@ fn rows_of_version_1_mean_what_they_meant() {
     let relatives = key.multi_region.as_ref().unwrap();
     assert_eq!(relatives.primary.as_str(), "us-east-1");
     assert_eq!(relatives.replicas.len(), 2);
+}
+
+#[test]
+fn rows_of_rotation_mean_what_they_meant() {
+    let view = View::from_rows(columns(ROTATION_ROWS), 100).unwrap();
+    let day = |days| UnixMillis(START + days * DAY);
+    let materials = |number| -> Vec<_> {
+        let materials = view.key(&key_id(number)).unwrap().materials.iter();
+        materials.map(|material| (material.id.bytes()[0], material.rotation)).collect()
+    };
+    let rotation = |days, on_demand| Some(MaterialRotation { at: day(days), on_demand });
+    let expected = [(1, None), (10, rotation(2, true)), (12, rotation(91, false))];
+    assert_eq!(materials(1), expected);
+    assert_eq!((materials(2), materials(3)), (vec![(2, None)], vec![(3, None)]));
+    let schedule = |number| {
+        let rotation = view.key(&key_id(number)).unwrap().rotation.as_ref()?;
+        Some((rotation.period_days, rotation.next))
+    };
+    assert_eq!(schedule(1), Some((90, day(181))));
+    assert_eq!(schedule(2), None);
+    assert_eq!(schedule(3), Some((100, day(101))), "a disabled key keeps its schedule");
+    assert!(view.rotations_due(day(9999)).map(|key| key.id).eq([key_id(1)]));
 }
 
 #[test]

@@ -12,7 +12,6 @@ import {
   DescribeKeyCommand,
   DisableKeyCommand,
   EnableKeyCommand,
-  EnableKeyRotationCommand,
   EncryptCommand,
   GenerateDataKeyCommand,
   GetPublicKeyCommand,
@@ -22,6 +21,7 @@ import {
   ScheduleKeyDeletionCommand,
   SignCommand,
   TagResourceCommand,
+  UpdatePrimaryRegionCommand,
   VerifyCommand,
   paginateListKeys,
 } from "@aws-sdk/client-kms";
@@ -149,8 +149,9 @@ async function errors() {
     KeyId: "nothing",
     Plaintext: new Uint8Array(4097),
   });
-  await refused("UnsupportedOperationException", undefined, EnableKeyRotationCommand, {
+  await refused("UnsupportedOperationException", undefined, UpdatePrimaryRegionCommand, {
     KeyId: randomUUID(),
+    PrimaryRegion: "eu-west-1",
   });
 }
 

@@ -1,5 +1,6 @@
 //! The audit trail: one CloudTrail-shaped JSON line per request, written before the reply.
 
+mod event;
 mod operator;
 mod parameters;
 mod record;
@@ -11,6 +12,7 @@ use std::sync::Mutex;
 
 use serde::Serialize;
 
+pub(crate) use event::KeyEvent;
 pub(crate) use operator::{Operator, OperatorRecord};
 pub(crate) use parameters::Parameters;
 pub(crate) use record::{Origin, Record, TlsDetails};

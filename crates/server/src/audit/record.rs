@@ -89,13 +89,20 @@ struct AdditionalData {
 }
 
 #[derive(Debug, Serialize)]
-struct ResourceEntry {
+pub(super) struct ResourceEntry {
     #[serde(rename = "accountId")]
     account_id: Shown<AccountId>,
     #[serde(rename = "type")]
     kind: &'static str,
     #[serde(rename = "ARN")]
     arn: Shown<KmsArn>,
+}
+
+impl ResourceEntry {
+    /// A key or alias; both are logged with the type of a key.
+    pub(super) fn key(account: AccountId, arn: KmsArn) -> Self {
+        Self { account_id: Shown(account), kind: "AWS::KMS::Key", arn: Shown(arn) }
+    }
 }
 
 /// How the connection was secured.
@@ -200,10 +207,9 @@ impl Record {
             Some(verdict.to_string());
     }
 
-    /// A key or alias that the request touched; both are logged with the type of a key.
+    /// A key or alias that the request touched.
     pub(crate) fn resource(&mut self, account: AccountId, arn: KmsArn) {
-        let (account_id, arn) = (Shown(account), Shown(arn));
-        self.resources.push(ResourceEntry { account_id, kind: "AWS::KMS::Key", arn });
+        self.resources.push(ResourceEntry::key(account, arn));
     }
 
     pub(crate) fn clear_resources(&mut self) {

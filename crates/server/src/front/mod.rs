@@ -103,6 +103,11 @@ impl Front {
         &self.regions
     }
 
+    /// Where what happens is written down.
+    pub fn audit(&self) -> &Arc<AuditTrail> {
+        &self.audit
+    }
+
     fn region(&self, name: &str) -> Option<&Arc<RegionServer>> {
         self.regions.iter().find(|region| region.name().as_str() == name)
     }

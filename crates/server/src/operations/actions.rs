@@ -110,6 +110,7 @@ mod tests {
             ("kms:reencryptfrom", "kms:EncryptionAlgorithm", "SYMMETRIC_DEFAULT"),
             ("kms:Sign", "kms:MessageType", "RAW"),
             ("kms:PutKeyPolicy", "kms:PolicyName", "default"),
+            ("kms:EnableKeyRotation", "kms:RotationPeriodInDays", "365"),
             ("kms:ScheduleKeyDeletion", "kms:ScheduleKeyDeletionPendingWindowInDays", "30"),
         ] {
             let mut context = keystead_policy::Context::new();

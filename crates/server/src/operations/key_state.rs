@@ -17,6 +17,10 @@ pub(crate) enum StateRule {
     PendingDeletion,
     /// The key is switched on or off.
     Switchable,
+    /// It gets new material.
+    Rotatable,
+    /// Its automatic rotation is changed; what cannot rotate is told so before its state.
+    Schedulable,
 }
 
 /// Whether a key's state is one that the rule accepts.
@@ -30,12 +34,17 @@ pub(crate) fn check(rule: StateRule, state: KeyState, arn: &KeyArn) -> Result<()
         _ if state == State::PendingReplicaDeletion => Err(messages::pending_replica_deletion(arn)),
         _ if pending => Err(messages::pending_deletion(arn)),
         StateRule::NotPendingDeletion => Ok(()),
-        StateRule::Usable | StateRule::Switchable => match state {
+        StateRule::Schedulable => match state {
+            State::Creating => Err(messages::creating(arn)),
+            State::Disabled => Err(messages::disabled(arn)),
+            _ => Ok(()),
+        },
+        StateRule::Usable | StateRule::Switchable | StateRule::Rotatable => match state {
             State::PendingImport => Err(messages::pending_import(arn)),
             State::Creating => Err(messages::creating(arn)),
-            State::Disabled if rule == StateRule::Usable => Err(messages::disabled(arn)),
+            State::Disabled if rule != StateRule::Switchable => Err(messages::disabled(arn)),
             State::Unavailable if rule == StateRule::Usable => Err(messages::unavailable(arn)),
-            State::Updating if rule == StateRule::Switchable => Err(messages::updating(arn)),
+            State::Updating if rule != StateRule::Usable => Err(messages::updating(arn)),
             _ => Ok(()),
         },
     }

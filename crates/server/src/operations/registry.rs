@@ -64,7 +64,9 @@ pub(super) fn visit_all(visitor: &mut impl Visit) {
     visitor.visit::<derive_shared_secret::DeriveSharedSecret>();
     visitor.visit::<describe_key::DescribeKey>();
     visitor.visit::<disable_key::DisableKey>();
+    visitor.visit::<disable_key_rotation::DisableKeyRotation>();
     visitor.visit::<enable_key::EnableKey>();
+    visitor.visit::<enable_key_rotation::EnableKeyRotation>();
     visitor.visit::<encapsulate::Encapsulate>();
     visitor.visit::<encrypt::Encrypt>();
     visitor.visit::<generate_data_key::GenerateDataKey>();
@@ -79,6 +81,7 @@ pub(super) fn visit_all(visitor: &mut impl Visit) {
     visitor.visit::<list_aliases::ListAliases>();
     visitor.visit::<list_grants::ListGrants>();
     visitor.visit::<list_key_policies::ListKeyPolicies>();
+    visitor.visit::<list_key_rotations::ListKeyRotations>();
     visitor.visit::<list_keys::ListKeys>();
     visitor.visit::<list_resource_tags::ListResourceTags>();
     visitor.visit::<list_retirable_grants::ListRetirableGrants>();
@@ -86,6 +89,7 @@ pub(super) fn visit_all(visitor: &mut impl Visit) {
     visitor.visit::<re_encrypt::ReEncrypt>();
     visitor.visit::<retire_grant::RetireGrant>();
     visitor.visit::<revoke_grant::RevokeGrant>();
+    visitor.visit::<rotate_key_on_demand::RotateKeyOnDemand>();
     visitor.visit::<schedule_key_deletion::ScheduleKeyDeletion>();
     visitor.visit::<sign::Sign>();
     visitor.visit::<tag_resource::TagResource>();

@@ -38,7 +38,7 @@ pub(super) fn create(
     let material = match op.material.clone() {
         Some(record) => {
             let material = read_material(record).ok_or(Reason::Malformed)?;
-            Some(crate::Material { created, ..material })
+            Some(crate::Material { created, rotation: None, ..material })
         }
         None => None,
     };
@@ -67,6 +67,7 @@ pub(super) fn create(
         tags: op.tags.clone(),
         deletion: None,
         multi_region: id.multi_region().then(relatives),
+        rotation: None,
         rights_removed_at: 0,
     };
     next.put_key(key);

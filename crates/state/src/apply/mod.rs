@@ -7,6 +7,7 @@ mod iam;
 mod keys;
 mod policies;
 mod requests;
+mod rotation;
 mod tags;
 
 use keystead_types::{KeyId, UnixMillis};
@@ -125,6 +126,10 @@ fn execute(next: &mut Transition<'_>, command: &Command, operation: &Operation) 
         Operation::PutKeyPolicy(op) => policies::put(next, command, op),
         Operation::CreateGrant(op) => grants::create(next, at, op),
         Operation::RemoveGrant(op) => grants::remove(next, at, op),
+        Operation::EnableKeyRotation(op) => rotation::enable(next, at, op),
+        Operation::DisableKeyRotation(op) => rotation::disable(next, at, op),
+        Operation::RotateKey(op) => rotation::rotate(next, at, op),
+        Operation::RotateDueKeys(op) => rotation::rotate_due(next, op),
         Operation::Tick(_) => Ok(done()),
         Operation::CreateUser(op) => iam::users::create(next, at, op),
         Operation::CreateGroup(op) => iam::groups::create(next, op),

@@ -12,6 +12,8 @@ use super::*;
 
 /// Key numbers are below this.
 pub const KEYS: u8 = 6;
+/// So are the numbers of materials; that of a key's first one is the key's own.
+pub const MATERIALS: u8 = 30;
 pub const NAMES: [&str; 4] = ["alias/-", "alias/a", "alias/a/b", "alias/Z_9"];
 /// Accounts that commands name: the two of the beginning, and one that may come to be.
 pub const ANY_ACCOUNT: [u64; 3] = [ACCOUNTS[0], ACCOUNTS[1], 0];
@@ -42,6 +44,10 @@ pub enum Action {
     DeleteAlias(u64, &'static str),
     Tag(u8, BTreeMap<String, String>),
     Untag(u8, Vec<String>),
+    EnableRotation(u8, u32),
+    DisableRotation(u8),
+    Rotate(u8, u8),
+    RotateDue(Vec<(u8, u8)>),
     /// One of IAM's, which have a model of their own.
     Iam(Box<Operation>),
     Tick,
@@ -107,6 +113,10 @@ impl Action {
                 let tag_keys = names.clone();
                 Operation::UntagKey(proto::UntagKey { key: key_ref(*key), tag_keys })
             }
+            Self::EnableRotation(key, days) => enable_rotation(*key, *days),
+            Self::DisableRotation(key) => disable_rotation(*key),
+            Self::Rotate(key, number) => rotate(*key, *number),
+            Self::RotateDue(keys) => rotate_due(keys),
             Self::Iam(operation) => Operation::clone(operation),
             Self::Tick => tick(),
         }
@@ -164,6 +174,7 @@ pub fn step() -> impl Strategy<Value = Step> {
         2 => Just(600_001_i64),
         1 => -100_000..0_i64,
         2 => Just(eight_days),
+        1 => Just(90 * 24 * 60 * 60 * 1000),
     ];
     let lag = prop_oneof![3 => Just(0_u64), 1 => 1..4_u64, 1 => Just(1000)];
     let request = prop_oneof![1 => Just(None), 1 => (0..8_u32).prop_map(Some)];
@@ -197,6 +208,11 @@ fn action() -> impl Strategy<Value = Action> {
         2 => (key(), tags()).prop_map(|(key, tags)| Action::Tag(key, tags)),
         1 => (key(), proptest::collection::vec("t[0-4]", 0..3))
             .prop_map(|(key, names)| Action::Untag(key, names)),
+        3 => (key(), proptest::sample::select(vec![0_u32, 90, 90, 2560]))
+            .prop_map(|(key, days)| Action::EnableRotation(key, days)),
+        1 => key().prop_map(Action::DisableRotation),
+        3 => (key(), 0..MATERIALS).prop_map(|(key, number)| Action::Rotate(key, number)),
+        3 => proptest::collection::vec((key(), 0..MATERIALS), 0..6).prop_map(Action::RotateDue),
         1 => Just(Action::Tick),
     ]
 }

@@ -135,6 +135,7 @@ pub fn material(number: u8) -> proto::MaterialRecord {
         created_ms: 0,
         expires_ms: None,
         description: String::new(),
+        rotation: None,
     }
 }
 
@@ -166,6 +167,36 @@ pub fn cancel(key: u8) -> Operation {
 pub fn delete_due(keys: &[u8]) -> Operation {
     let keys = keys.iter().filter_map(|&key| key_ref(key)).collect();
     Operation::DeleteDueKeys(proto::DeleteDueKeys { keys })
+}
+
+pub fn enable_rotation(key: u8, period_days: u32) -> Operation {
+    let key = key_ref(key);
+    Operation::EnableKeyRotation(proto::EnableKeyRotation { key, period_days })
+}
+
+pub fn disable_rotation(key: u8) -> Operation {
+    Operation::DisableKeyRotation(proto::DisableKeyRotation { key: key_ref(key) })
+}
+
+/// Rotates a key on demand, to the material of this number.
+pub fn rotate(key: u8, number: u8) -> Operation {
+    let material = Some(material(number));
+    Operation::RotateKey(proto::RotateKey { key: key_ref(key), material })
+}
+
+/// Rotates those of the keys that are due, each to the material of a number.
+pub fn rotate_due(keys: &[(u8, u8)]) -> Operation {
+    let due = |&(key, number): &(u8, u8)| proto::DueRotation {
+        key: key_ref(key),
+        material: Some(material(number)),
+    };
+    let rotations = keys.iter().map(due).collect();
+    Operation::RotateDueKeys(proto::RotateDueKeys { rotations })
+}
+
+pub fn rotated(keys: &[u8]) -> OutcomeResult {
+    let keys = keys.iter().filter_map(|&key| key_ref(key)).collect();
+    OutcomeResult::KeysRotated(proto::KeysRotated { keys })
 }
 
 pub fn create_alias(account: u64, name: &str, key: u8) -> Operation {

@@ -1,0 +1,108 @@
+//! ListKeyRotations: when a key got which material, the oldest first.
+
+use keystead_api::{Error, kms, messages};
+use keystead_state::{Key, Material, MaterialState};
+use keystead_types::{MaterialId, Origin};
+
+use super::{Operation, paging, rotation};
+use crate::audit::Parameters;
+use crate::convert;
+use crate::pipeline::{Call, Failure};
+use crate::resolve::Target;
+
+pub(crate) struct ListKeyRotations;
+
+impl Operation for ListKeyRotations {
+    type Input = kms::ListKeyRotationsRequest;
+    type Output = kms::ListKeyRotationsResponse;
+
+    const NAME: &'static str = "ListKeyRotations";
+    const READ_ONLY: bool = true;
+
+    fn targets(input: &Self::Input) -> Result<Vec<Target<'_>>, Error> {
+        Ok(vec![Target::id_or_arn(input.key_id(), "kms:ListKeyRotations")])
+    }
+
+    fn check(call: &Call<'_>, input: &Self::Input) -> Result<(), Error> {
+        start(call.key(0)?, input).map(|_| ())
+    }
+
+    fn suits(call: &Call<'_>, _: &Self::Input) -> Result<(), Error> {
+        rotation::suits(call, Self::NAME)
+    }
+
+    async fn execute(call: &Call<'_>, input: &Self::Input) -> Result<Self::Output, Failure> {
+        let key = call.key(0)?;
+        let all = input.include_key_material() == kms::IncludeKeyMaterial::AllKeyMaterial;
+        let later = key.materials.iter().skip(start(key, input)?);
+        let page = paging::page(
+            Self::NAME,
+            paging::limit(input.limit, 100, 1000),
+            later.filter(|material| all || material.rotation.is_some()),
+            |material| material.id.to_string(),
+            |material| entry(key, material),
+        );
+        Ok(kms::ListKeyRotationsResponse {
+            rotations: page.items,
+            truncated: Some(page.next_marker.is_some()),
+            next_marker: page.next_marker,
+        })
+    }
+
+    fn record(input: &Self::Input) -> Parameters {
+        Parameters::new()
+            .text("keyId", &input.key_id)
+            .name(
+                "includeKeyMaterial",
+                input.include_key_material.map_or("", |_| input.include_key_material().as_text()),
+            )
+            .number("limit", input.limit)
+            .text("marker", &input.marker)
+    }
+}
+
+/// The index of the material at which the page starts.
+fn start(key: &Key, input: &kms::ListKeyRotationsRequest) -> Result<usize, Error> {
+    let after = paging::after::<MaterialId>(ListKeyRotations::NAME, input.marker.as_deref())?;
+    let Some(after) = after else { return Ok(0) };
+    let at = key.materials.iter().position(|material| material.id == after);
+    at.map(|at| at + 1).ok_or_else(messages::invalid_marker)
+}
+
+fn entry(key: &Key, material: &Material) -> kms::RotationsListEntry {
+    let state = match material.state {
+        MaterialState::Current => kms::KeyMaterialState::Current,
+        MaterialState::NonCurrent => kms::KeyMaterialState::NonCurrent,
+        MaterialState::PendingRotation => kms::KeyMaterialState::PendingRotation,
+    };
+    let kind = |on_demand| match on_demand {
+        true => kms::RotationType::OnDemand,
+        false => kms::RotationType::Automatic,
+    };
+    let entry = kms::RotationsListEntry {
+        key_id: Some(key.id.to_string()),
+        key_material_id: Some(material.id.to_string()),
+        key_material_state: Some(state.into()),
+        rotation_date: material.rotation.map(|rotation| convert::timestamp(rotation.at)),
+        rotation_type: material.rotation.map(|rotation| kind(rotation.on_demand).into()),
+        ..Default::default()
+    };
+    if key.origin == Origin::External { imported(entry, material) } else { entry }
+}
+
+/// The same, with what there is to say about imported material.
+fn imported(entry: kms::RotationsListEntry, material: &Material) -> kms::RotationsListEntry {
+    use kms::ExpirationModelType::{KeyMaterialDoesNotExpire, KeyMaterialExpires};
+    let there = !material.wrapped.is_empty();
+    let import = if there { kms::ImportState::Imported } else { kms::ImportState::PendingImport };
+    let expires = material.expires.filter(|_| there);
+    let model = if expires.is_some() { KeyMaterialExpires } else { KeyMaterialDoesNotExpire };
+    let description = material.description.to_string();
+    kms::RotationsListEntry {
+        import_state: Some(import.into()),
+        expiration_model: there.then_some(model.into()),
+        valid_to: expires.map(convert::timestamp),
+        key_material_description: Some(description).filter(|text| !text.is_empty()),
+        ..entry
+    }
+}

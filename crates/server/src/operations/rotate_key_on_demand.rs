@@ -1,0 +1,50 @@
+//! RotateKeyOnDemand: new material for a key at once; imported material that waits becomes current.
+
+use keystead_api::{Error, ErrorCode, kms};
+use keystead_state::proto;
+use keystead_types::{KeySpec, Origin};
+
+use super::{Operation, StateRule, rotation};
+use crate::audit::Parameters;
+use crate::pipeline::{Call, Failure};
+use crate::propose;
+use crate::resolve::Target;
+
+pub(crate) struct RotateKeyOnDemand;
+
+impl Operation for RotateKeyOnDemand {
+    type Input = kms::RotateKeyOnDemandRequest;
+    type Output = kms::RotateKeyOnDemandResponse;
+
+    const NAME: &'static str = "RotateKeyOnDemand";
+    const READ_ONLY: bool = false;
+    const STATES: StateRule = StateRule::Rotatable;
+
+    fn targets(input: &Self::Input) -> Result<Vec<Target<'_>>, Error> {
+        Ok(vec![Target::id_or_arn(input.key_id(), "kms:RotateKeyOnDemand")])
+    }
+
+    fn suits(call: &Call<'_>, _: &Self::Input) -> Result<(), Error> {
+        if call.key(0)?.spec != KeySpec::SymmetricDefault {
+            // AWS says no more either.
+            return Err(Error::bare(ErrorCode::UnsupportedOperationException));
+        }
+        rotation::suits(call, Self::NAME)
+    }
+
+    /// How often it may be done, and whether anything waits, is for the state to say: a request
+    /// that is sent again gets the first one's answer.
+    async fn execute(call: &Call<'_>, _: &Self::Input) -> Result<Self::Output, Failure> {
+        let key = call.key(0)?;
+        let material = match key.origin {
+            Origin::External => None,
+            _ => Some(call.region.next_material(&call.view, key).await?),
+        };
+        propose::done(call, proto::RotateKey { key: propose::key_ref(key), material }).await?;
+        Ok(kms::RotateKeyOnDemandResponse { key_id: Some(call.key_arn(key).to_string()) })
+    }
+
+    fn record(input: &Self::Input) -> Parameters {
+        Parameters::new().text("keyId", &input.key_id)
+    }
+}
