@@ -32,8 +32,8 @@ pub use apply::{Applied, CLUSTER_VERSION, UnknownCommand, apply};
 pub use iam::policy_size;
 pub use iam::{Group, ManagedPolicy, NamedPolicy, Permissions, PolicyUse, PolicyVersion, User};
 pub use model::{
-    Account, Alias, Credential, DomainKey, Grant, GrantConstraints, GrantPrincipal, Key, Material,
-    MaterialState, MultiRegion, Policy, SealedRoot,
+    Account, Alias, Credential, DomainKey, Grant, GrantConstraints, GrantPrincipal, Key, KeyUse,
+    Material, MaterialState, MultiRegion, Policy, SealedRoot,
 };
 pub use own::OwnPolicies;
 pub use proto::{Command, Outcome};
@@ -49,6 +49,8 @@ pub mod limits {
     pub const GRANTS_PER_KEY: usize = 50_000;
     /// Tags that one key may have.
     pub const TAGS_PER_KEY: usize = 50;
+    /// Uses of keys that one command tells of at most.
+    pub const KEY_USES_AT_ONCE: usize = 2_000;
     /// How long the first result of a request is kept, in milliseconds.
     pub const REQUEST_MEMORY_MS: u64 = 10 * 60 * 1000;
     /// How many results are kept at most.

@@ -8,6 +8,7 @@ mod keys;
 mod policies;
 mod requests;
 mod tags;
+mod uses;
 
 use keystead_types::{KeyId, UnixMillis};
 pub(crate) use requests::recall;
@@ -125,6 +126,7 @@ fn execute(next: &mut Transition<'_>, command: &Command, operation: &Operation) 
         Operation::PutKeyPolicy(op) => policies::put(next, command, op),
         Operation::CreateGrant(op) => grants::create(next, at, op),
         Operation::RemoveGrant(op) => grants::remove(next, at, op),
+        Operation::RecordKeyUses(op) => uses::record(next, op),
         Operation::Tick(_) => Ok(done()),
         Operation::CreateUser(op) => iam::users::create(next, at, op),
         Operation::CreateGroup(op) => iam::groups::create(next, op),

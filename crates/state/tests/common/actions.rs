@@ -42,6 +42,8 @@ pub enum Action {
     DeleteAlias(u64, &'static str),
     Tag(u8, BTreeMap<String, String>),
     Untag(u8, Vec<String>),
+    /// Key, time and operation of each.
+    Uses(Vec<(u8, u64, u32)>),
     /// One of IAM's, which have a model of their own.
     Iam(Box<Operation>),
     Tick,
@@ -106,6 +108,10 @@ impl Action {
             Self::Untag(key, names) => {
                 let tag_keys = names.clone();
                 Operation::UntagKey(proto::UntagKey { key: key_ref(*key), tag_keys })
+            }
+            Self::Uses(uses) => {
+                let uses = uses.iter().map(|&(key, at, operation)| use_of(key, at, operation));
+                record_uses(uses.collect())
             }
             Self::Iam(operation) => Operation::clone(operation),
             Self::Tick => tick(),
@@ -197,8 +203,14 @@ fn action() -> impl Strategy<Value = Action> {
         2 => (key(), tags()).prop_map(|(key, tags)| Action::Tag(key, tags)),
         1 => (key(), proptest::collection::vec("t[0-4]", 0..3))
             .prop_map(|(key, names)| Action::Untag(key, names)),
+        2 => proptest::collection::vec(key_use(), 0..4).prop_map(Action::Uses),
         1 => Just(Action::Tick),
     ]
+}
+
+/// A use, not always in the past.
+fn key_use() -> impl Strategy<Value = (u8, u64, u32)> {
+    (0..KEYS, START..START + 10 * DAY, 1..15_u32)
 }
 
 fn new_key() -> impl Strategy<Value = NewKey> {
