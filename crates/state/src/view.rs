@@ -378,8 +378,13 @@ impl View {
     /// Whether a request was carried out, within the time that results are promised for, and had
     /// nothing to tell but that.
     pub fn is_done(&self, request: &[u8; 32]) -> bool {
-        apply::recall(self, request)
-            .is_some_and(|outcome| matches!(outcome.result, Some(OutcomeResult::Done(_))))
+        matches!(self.first_result(request), Some(OutcomeResult::Done(_)))
+    }
+
+    /// The first result of a request that was carried out within the time that results are promised
+    /// for.
+    pub fn first_result(&self, request: &[u8; 32]) -> Option<OutcomeResult> {
+        apply::recall(self, request)?.result
     }
 
     fn row_keys(&self) -> Vec<(Vec<u8>, Row<'_>)> {
