@@ -18,7 +18,6 @@ OPEN_OPERATIONS = {
     "DeleteImportedKeyMaterial",
     "DisableKeyRotation",
     "EnableKeyRotation",
-    "GetKeyLastUsage",
     "GetParametersForImport",
     "ImportKeyMaterial",
     "ListKeyRotations",
