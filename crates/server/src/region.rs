@@ -347,6 +347,9 @@ impl RegionServer {
                 .collect();
             let operation = if !keys.is_empty() {
                 command::Operation::DeleteDueKeys(proto::DeleteDueKeys { keys })
+            } else if view.uses_known_since().is_none() {
+                // A region of an earlier version: from now on all nodes understand such a command.
+                command::Operation::RecordKeyUses(proto::RecordKeyUses::default())
             } else if last_tick.elapsed() >= IDLE_TICK {
                 command::Operation::Tick(proto::Tick {})
             } else {
@@ -393,8 +396,7 @@ impl RegionServer {
             return Ok(false);
         }
         let told = self.uses.worth_telling(&view, least_ms);
-        let begins = view.uses_known_since().is_none() && self.node.leads();
-        if told.is_empty() && !begins {
+        if told.is_empty() {
             return Ok(false);
         }
         let uses = told.iter().map(KeyUse::record).collect();

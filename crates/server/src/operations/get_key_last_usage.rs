@@ -25,7 +25,7 @@ impl Operation for GetKeyLastUsage {
     async fn execute(call: &Call<'_>, _: &Self::Input) -> Result<Self::Output, Failure> {
         let key = call.key(0)?;
         // In a region of an earlier version nothing is known until its nodes begin to tell.
-        let known_since = call.view.uses_known_since().unwrap_or(call.view.clock());
+        let known_since = call.view.uses_known_since().unwrap_or(call.time());
         Ok(kms::GetKeyLastUsageResponse {
             key_id: Some(call.key_arn(key).to_string()),
             // AWS answers an empty object where there is none.
