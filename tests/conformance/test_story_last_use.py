@@ -194,7 +194,7 @@ class TestWhatIsKept:
 
 def applied(server):
     [region] = json.loads(server.run("status", "--output", "json").stdout)["Regions"]
-    return region["Applied"]
+    return region["AppliedIndex"]
 
 
 class TestTimePasses:
