@@ -16,7 +16,6 @@ OPEN_STATES = {
 # The operations of the table that are not built: no state of a key is tried with them.
 OPEN_OPERATIONS = {
     "DeleteImportedKeyMaterial",
-    "GetKeyLastUsage",
     "GetParametersForImport",
     "ImportKeyMaterial",
     "ReplicateKey",

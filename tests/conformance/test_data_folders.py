@@ -73,6 +73,21 @@ def test_it_goes_on_from_there(opened):
     assert kms.describe_key(KeyId=new)["KeyMetadata"]["KeyState"] == "Enabled"
 
 
+def test_uses_of_old_keys_are_known_from_now_on(opened):
+    server, expected = opened
+    kms, began = client(server, expected), time.time()
+    for name, key in expected["keys"].items():
+        if key["state"] != "Enabled":
+            continue
+        found = kms.get_key_last_usage(KeyId=key["id"])
+        assert found["KeyLastUsage"] == {}
+        # Not since the key was created: nobody knows what happened to it before.
+        assert found["TrackingStartDate"].timestamp() > began - 60
+        assert found["TrackingStartDate"] > found["KeyCreationDate"]
+        kms.encrypt(KeyId=key["id"], Plaintext=b"x")
+        assert kms.get_key_last_usage(KeyId=key["id"])["KeyLastUsage"]["Operation"] == "Encrypt"
+
+
 def test_the_archives_tell_nothing_of_a_machine():
     for path in ARCHIVES:
         with tarfile.open(path) as archive:

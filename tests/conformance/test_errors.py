@@ -166,6 +166,7 @@ BY_ID = {
     "tag_resource": {"Tags": [{"TagKey": "a", "TagValue": "b"}]},
     "untag_resource": {"TagKeys": ["a"]},
     "list_resource_tags": {},
+    "get_key_last_usage": {},
     "get_key_policy": {},
     "list_key_policies": {},
     "list_grants": {},

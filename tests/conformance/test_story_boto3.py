@@ -238,6 +238,7 @@ CHANGES = {
 # Every operation that only looks at a key.
 LOOKS = [
     "describe_key",
+    "get_key_last_usage",
     "get_key_policy",
     "get_key_rotation_status",
     "list_aliases",

@@ -187,6 +187,16 @@ row(
     grpc={"Plaintext"},
 )
 row(
+    "GetKeyLastUsage",
+    touches=[by_name("GetKeyLastUsage", READ)],
+    alone=None,
+    shape={"KeyCreationDate", "KeyId", "KeyLastUsage", "TrackingStartDate"},
+    items=None,
+    audit=audit(True, key_arn, ["keyId"]),
+    # In JSON it is there even if it has no members.
+    grpc=set(),
+)
+row(
     "GetKeyPolicy",
     touches=[by_name("GetKeyPolicy", READ)],
     alone=None,

@@ -9,7 +9,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Map, Value, json};
 
 use crate::client::Client;
-use crate::output;
+use crate::{deletion, output};
 
 /// Arguments of `keystead key`.
 #[derive(Args)]
@@ -65,6 +65,18 @@ enum KeyCommand {
         #[arg(long)]
         key_id: String,
     },
+    /// Let a key be deleted when a waiting period ends: shows when it was last used, and asks.
+    ScheduleDeletion {
+        /// Key id or ARN.
+        #[arg(long)]
+        key_id: String,
+        /// The waiting period: 7 to 30 days, 30 unless said.
+        #[arg(long, value_name = "DAYS")]
+        pending_window_in_days: Option<u32>,
+        /// Do not ask.
+        #[arg(long)]
+        yes: bool,
+    },
     /// Encrypt standard input (at most 4,096 bytes); prints the ciphertext in base64.
     Encrypt {
         /// Key id, ARN or alias.
@@ -101,6 +113,9 @@ pub async fn run(arguments: KeyArguments) -> Result<()> {
         KeyCommand::Rotate { key_id } => {
             let answer = client.call("RotateKeyOnDemand", &json!({ "KeyId": key_id })).await?;
             if json { output::object(true, &answer) } else { output::line(text(&answer, "KeyId")) }
+        }
+        KeyCommand::ScheduleDeletion { key_id, pending_window_in_days, yes } => {
+            deletion::schedule(&client, json, &key_id, pending_window_in_days, yes).await
         }
         KeyCommand::Encrypt { key, context } => {
             let plaintext = STANDARD.encode(standard_input()?);

@@ -3,6 +3,7 @@
 mod client;
 mod cluster;
 mod config;
+mod deletion;
 mod dev;
 mod explain;
 mod key;

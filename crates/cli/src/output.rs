@@ -13,7 +13,12 @@ pub fn line(text: &str) -> Result<()> {
 
 /// One line of text that others wrote parts of.
 pub fn text(text: &str) -> Result<()> {
-    line(text.chars().flat_map(printable).collect::<String>().trim_end())
+    line(printed(text).trim_end())
+}
+
+/// A text whose control characters never reach the terminal.
+pub fn printed(text: &str) -> String {
+    text.chars().flat_map(printable).collect()
 }
 
 /// One object: as JSON, or one member a line.
@@ -50,7 +55,7 @@ pub fn table(columns: &[&str], rows: &[Value]) -> Result<()> {
 fn cell(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
-        Value::String(text) => text.chars().flat_map(printable).collect(),
+        Value::String(text) => printed(text),
         Value::Array(items) => items.iter().map(cell).collect::<Vec<_>>().join(", "),
         other => other.to_string(),
     }

@@ -68,6 +68,7 @@ impl Signals {
 pub async fn shut_down(regions: &[Arc<RegionServer>], outcome: Result<()>) -> Result<()> {
     let mut stopped = Ok(());
     for region in regions {
+        region.report_last_uses().await;
         let shutdown = region.node().shutdown().await;
         stopped = stopped.and(shutdown.with_context(|| format!("stop {}", region.name())));
     }
@@ -86,7 +87,9 @@ pub async fn until_stopped(
 ) -> Result<()> {
     for region in front.regions() {
         let (region, audit) = (region.clone(), front.audit().clone());
-        tokio::spawn(async move { region.run_due_work(&audit).await });
+        tokio::spawn(async move {
+            tokio::join!(region.run_due_work(&audit), region.run_use_reports());
+        });
     }
     let (failed, mut failure) = tokio::sync::mpsc::channel::<String>(1);
     for region in front.regions() {

@@ -190,6 +190,7 @@ async fn start(
     }
     let opened = if founds { setup.open_or_initialise().await } else { setup.open().await };
     let region = opened?;
+    let region = region.with_use_interval(config.use_interval);
     let region = Arc::new(if config.cluster.learner { region.as_learner() } else { region });
     let Some(listener) = peers else { return Ok(Started { region, peers: None }) };
 

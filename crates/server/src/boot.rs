@@ -355,7 +355,9 @@ async fn initialise(server: &RegionServer, format: &Format) -> Result<(), BootEr
             domain_key: Some(proto::DomainKeyRecord { epoch: 1, wrapped, created_ms }),
         }),
     )
-    .await
+    .await?;
+    // Before there is a key to use, so that all uses of all keys are known.
+    propose(server, command::Operation::RecordKeyUses(proto::RecordKeyUses::default())).await
 }
 
 pub(crate) async fn propose(

@@ -33,6 +33,7 @@ pub mod sigv4;
 mod slow_work;
 mod throttle;
 pub mod tls;
+mod uses;
 
 /// What a process needs that holds secrets.
 pub mod process {

@@ -16,9 +16,10 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use keystead_api::{Error, ErrorCode, Wire, messages};
-use keystead_state::{Grant, Key, View, proto};
+use keystead_state::{Grant, Key, KeyUse, View, proto};
 use keystead_types::{
-    AccessKeyId, AccountId, AliasArn, GrantOperation, KeyArn, KmsArn, Principal, RequestId,
+    AccessKeyId, AccountId, AliasArn, CryptographicOperation, GrantOperation, KeyArn, KmsArn,
+    Principal, RequestId, UnixMillis,
 };
 
 use crate::audit::{AuditTrail, Record};
@@ -216,6 +217,28 @@ impl Call<'_> {
         KeyArn { region: self.region.name().clone(), account: key.account, id: key.id }
     }
 
+    /// The node's time when the request came.
+    pub(crate) fn time(&self) -> UnixMillis {
+        self.request.time
+    }
+
+    /// The last use of a key that the state or this node knows of.
+    pub(crate) fn last_use(&self, key: &Key) -> Option<KeyUse> {
+        let (told, noted) = (self.view.last_use(&key.id).copied(), self.region.uses.of(&key.id));
+        told.into_iter().chain(noted).max_by_key(|known| known.at)
+    }
+
+    /// Notes that the keys were used, if this is a use of keys.
+    fn note_uses(&self) {
+        let Ok(operation) = self.operation.parse::<CryptographicOperation>() else { return };
+        let WireRequest { request_id, event_id, time, .. } = *self.request;
+        // A node whose clock lags is not that late.
+        let at = time.max(self.view.clock());
+        for key in self.keys().map(|key| key.id) {
+            self.region.uses.note(KeyUse { key, at, operation, request_id, event_id });
+        }
+    }
+
     /// Notes the log index at which a mutation took effect.
     pub(crate) fn note_index(&self, index: u64) {
         self.index.fetch_max(index, Ordering::Relaxed);
@@ -337,16 +360,12 @@ async fn attempt<O: Operation>(
         operation: O::NAME,
         resources,
     };
-    O::check(&call, &input)?;
-    check_keys::<O>(&call)?;
-    O::suits(&call, &input)?;
-    let dry_run = O::dry_run(&input);
-    if dry_run && !O::tried_by_dry_run(&input) {
-        return Err(messages::dry_run().into());
-    }
-    let output = O::execute(&call, &input).await?;
-    if dry_run {
-        return Err(messages::dry_run().into());
+    let output = match again::<O>(&call, &input)? {
+        Some(output) => output,
+        None => perform::<O>(&call, &input).await?,
+    };
+    if let Some(text) = O::warning(&call) {
+        record.warning(text);
     }
     record.response(O::record_response(&call, &output));
     if let Some(arn) = O::created(&output) {
@@ -355,6 +374,33 @@ async fn attempt<O: Operation>(
     let index = call.index.load(Ordering::Relaxed);
     record.index(index);
     Ok((body::<O>(handling.wire, &output), index))
+}
+
+/// The rest of the way of a request that is allowed.
+async fn perform<O: Operation>(call: &Call<'_>, input: &O::Input) -> Result<O::Output, Failure> {
+    O::check(call, input)?;
+    check_keys::<O>(call)?;
+    O::suits(call, input)?;
+    let dry_run = O::dry_run(input);
+    if dry_run && !O::tried_by_dry_run(input) {
+        return Err(messages::dry_run().into());
+    }
+    let output = O::execute(call, input).await?;
+    if dry_run {
+        return Err(messages::dry_run().into());
+    }
+    call.note_uses();
+    Ok(output)
+}
+
+/// The output of the same request, if it was carried out before and is one that has to be asked: a
+/// key that it scheduled for deletion cannot be scheduled once more.
+fn again<O: Operation>(call: &Call<'_>, input: &O::Input) -> Result<Option<O::Output>, Error> {
+    if O::READ_ONLY || O::EMPTY_REPLY || !call.request.may_be_repeated() {
+        return Ok(None);
+    }
+    let first = call.view.first_result(&call.idempotency()?);
+    Ok(first.and_then(|first| O::again(call, input, &first)))
 }
 
 /// Whether the same request was carried out before. What it did may stand in its own way now: the

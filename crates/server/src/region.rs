@@ -11,7 +11,7 @@ use keystead_crypto::material::{KeyMaterial, MaterialBinding};
 use keystead_crypto::{random, spec};
 use keystead_raft::{Node, ProposeError, Standing, Unavailable};
 use keystead_state::proto::{self, command};
-use keystead_state::{CLUSTER_VERSION, Command, Credential, Key, Material, Outcome, View};
+use keystead_state::{CLUSTER_VERSION, Command, Credential, Key, KeyUse, Material, Outcome, View};
 use keystead_types::{AccessKeyId, AccountId, KeyId, KeySpec, KeyUsage, Origin, Region};
 use quick_cache::Equivalent;
 use quick_cache::sync::Cache;
@@ -25,6 +25,7 @@ use crate::cluster::Authority;
 use crate::sigv4::SigningKey;
 use crate::slow_work::SlowWork;
 use crate::throttle::Throttle;
+use crate::uses::KeyUses;
 
 /// Unwrapped materials kept at most.
 const CACHED_MATERIALS: usize = 10_000;
@@ -37,6 +38,10 @@ const DELETE_AT_ONCE: usize = 100;
 /// How often due work is looked for, and the longest an idle clock stands still.
 const DUE_INTERVAL: Duration = Duration::from_secs(1);
 const IDLE_TICK: Duration = Duration::from_secs(60);
+/// How often the state is told of uses of keys, unless said otherwise.
+const USE_INTERVAL: Duration = Duration::from_secs(60);
+/// How long it may take to tell the rest when a node stops.
+const LAST_USES_TIME: Duration = Duration::from_secs(2);
 
 /// A served Region.
 pub struct RegionServer {
@@ -46,6 +51,9 @@ pub struct RegionServer {
     materials: MaterialCache,
     signing_keys: Cache<SigningKeyId, Arc<SigningKey>>,
     learner: bool,
+    use_interval: Duration,
+    /// When keys were last used, as far as the state is not told of it.
+    pub(crate) uses: KeyUses,
     pub(crate) throttle: Throttle,
     /// Where keys are generated that take long to find.
     pub(crate) generation: SlowWork,
@@ -95,6 +103,8 @@ impl RegionServer {
     pub fn new(name: Region, node: Node, keyring: Arc<Keyring>) -> Self {
         Self {
             learner: false,
+            use_interval: USE_INTERVAL,
+            uses: KeyUses::new(),
             name,
             node,
             keyring,
@@ -110,6 +120,12 @@ impl RegionServer {
     #[must_use]
     pub fn as_learner(self) -> Self {
         Self { learner: true, ..self }
+    }
+
+    /// The same, which tells the state of uses of keys so often.
+    #[must_use]
+    pub fn with_use_interval(self, use_interval: Duration) -> Self {
+        Self { use_interval, ..self }
     }
 
     /// Whether the node shall stay without a vote.
@@ -349,6 +365,10 @@ impl RegionServer {
         if !keys.is_empty() {
             work.push(command::Operation::DeleteDueKeys(proto::DeleteDueKeys { keys }));
         }
+        if view.uses_known_since().is_none() {
+            // A region of an earlier version: from now on all nodes understand such a command.
+            work.push(command::Operation::RecordKeyUses(proto::RecordKeyUses::default()));
+        }
         match self.due_rotations(view, now).await {
             Ok(rotations) => work.extend(rotations),
             Err(error) => {
@@ -356,6 +376,50 @@ impl RegionServer {
             }
         }
         work
+    }
+
+    /// Tells the state when keys were last used, for ever: at most one command in an interval, with
+    /// what it knows wrong by an interval or more.
+    pub async fn run_use_reports(&self) {
+        let mut interval = tokio::time::interval(self.use_interval);
+        interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let least = u64::try_from(self.use_interval.as_millis()).unwrap_or(u64::MAX);
+        loop {
+            interval.tick().await;
+            if let Err(error) = self.report_uses(least).await {
+                tracing::warn!(%error, region = %self.name, "uses of keys were not told");
+            }
+        }
+    }
+
+    /// Tells the state all that this node knows of uses of keys: the last thing before it stops.
+    pub async fn report_last_uses(&self) {
+        let telling = async {
+            while self.report_uses(0).await? {}
+            Ok::<(), Error>(())
+        };
+        match tokio::time::timeout(LAST_USES_TIME, telling).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, region = %self.name, "uses of keys are lost"),
+            Err(_) => tracing::warn!(region = %self.name, "uses of keys are lost: no time is left"),
+        }
+    }
+
+    /// Proposes one command about uses of keys, if there is anything to tell.
+    async fn report_uses(&self, least_ms: u64) -> Result<bool, Error> {
+        let view = self.view();
+        if !view.is_initialised() {
+            return Ok(false);
+        }
+        let told = self.uses.worth_telling(&view, least_ms);
+        if told.is_empty() {
+            return Ok(false);
+        }
+        let uses = told.iter().map(KeyUse::record).collect();
+        let command = command::Operation::RecordKeyUses(proto::RecordKeyUses { uses });
+        self.propose_system(command).await?;
+        self.uses.forget(&told);
+        Ok(true)
     }
 
     /// Makes the domain keys of a View usable here, unless they are already.

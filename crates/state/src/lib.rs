@@ -32,8 +32,8 @@ pub use apply::{Applied, CLUSTER_VERSION, UnknownCommand, apply};
 pub use iam::policy_size;
 pub use iam::{Group, ManagedPolicy, NamedPolicy, Permissions, PolicyUse, PolicyVersion, User};
 pub use model::{
-    Account, Alias, Credential, DomainKey, Grant, GrantConstraints, GrantPrincipal, Key, Material,
-    MaterialRotation, MaterialState, MultiRegion, Policy, Rotation, SealedRoot,
+    Account, Alias, Credential, DomainKey, Grant, GrantConstraints, GrantPrincipal, Key, KeyUse,
+    Material, MaterialRotation, MaterialState, MultiRegion, Policy, Rotation, SealedRoot,
 };
 pub use own::OwnPolicies;
 pub use proto::{Command, Outcome};
@@ -51,6 +51,8 @@ pub mod limits {
     pub const ON_DEMAND_ROTATIONS: usize = 25;
     /// Tags that one key may have.
     pub const TAGS_PER_KEY: usize = 50;
+    /// Uses of keys that one command tells of at most.
+    pub const KEY_USES_AT_ONCE: usize = 2_000;
     /// How long the first result of a request is kept, in milliseconds.
     pub const REQUEST_MEMORY_MS: u64 = 10 * 60 * 1000;
     /// How many results are kept at most.

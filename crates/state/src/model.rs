@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use keystead_policy::{Document, Kind, NamedPrincipal, PolicyError};
 use keystead_types::{
-    AccessKeyId, AccountId, AliasName, GrantId, GrantOperation, KeyId, KeyManager, KeySpec,
-    KeyState, KeyUsage, MaterialId, Origin, Region, UnixMillis, UserId,
+    AccessKeyId, AccountId, AliasName, CryptographicOperation, GrantId, GrantOperation, KeyId,
+    KeyManager, KeySpec, KeyState, KeyUsage, MaterialId, Origin, Region, RequestId, UnixMillis,
+    UserId,
 };
 
 /// The root key under one seal.
@@ -245,6 +246,21 @@ impl Key {
         self.spec == KeySpec::SymmetricDefault
             && matches!(self.origin, Origin::AwsKms | Origin::External)
     }
+}
+
+/// A use of a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeyUse {
+    /// The key.
+    pub key: KeyId,
+    /// When.
+    pub at: UnixMillis,
+    /// What for.
+    pub operation: CryptographicOperation,
+    /// The id of the request, as its caller knows it.
+    pub request_id: RequestId,
+    /// The id of its audit record.
+    pub event_id: RequestId,
 }
 
 /// A name for a key.

@@ -1,6 +1,7 @@
 //! Between the records on disk and the model in memory. One function each way per record.
 
 mod grant;
+mod key_use;
 
 use std::sync::Arc;
 
@@ -12,7 +13,7 @@ use prost::Message;
 
 use crate::iam;
 use crate::model::{
-    Account, Alias, Authority, Credential, DomainKey, Key, Material, MaterialRotation,
+    Account, Alias, Authority, Credential, DomainKey, Key, KeyUse, Material, MaterialRotation,
     MaterialState, MultiRegion, Policy, Rotation, SealedRoot,
 };
 use crate::proto;
@@ -72,6 +73,11 @@ pub(crate) fn load(
         rows::GRANT => {
             into.put_grant(read_grant(decode("grant", value)?).ok_or(corrupt("grant"))?);
         }
+        rows::KEY_USE => {
+            let found = KeyUse::from_record(&decode("key use", value)?);
+            let found = found.filter(|found| into.view.key(&found.key).is_some());
+            into.put_use(found.ok_or(corrupt("key use"))?);
+        }
         rows::REQUEST_CHUNK => {
             let number = rows::chunk_of(row).ok_or(corrupt("request chunk"))?;
             let chunk = RequestChunk::read(number, value).ok_or(corrupt("request chunk"))?;
@@ -108,6 +114,7 @@ pub(crate) fn cluster(cluster: &Cluster, clock: UnixMillis) -> Vec<u8> {
             })
             .collect(),
         domain_key_epoch: cluster.domain_key_epoch,
+        uses_known_since_ms: cluster.uses_known_since.map(|since| since.0),
     }
     .encode_to_vec()
 }
@@ -119,6 +126,7 @@ fn read_cluster(record: proto::ClusterRecord) -> Option<Cluster> {
         version: record.version,
         sealed_roots: record.sealed_roots.into_iter().map(read_sealed_root).collect(),
         domain_key_epoch: record.domain_key_epoch,
+        uses_known_since: record.uses_known_since_ms.map(UnixMillis),
     })
 }
 

@@ -34,6 +34,7 @@ pub(crate) const GROUP: u8 = 0x20;
 pub(crate) const MANAGED_POLICY: u8 = 0x21;
 pub(crate) const USER: u8 = 0x22;
 pub(crate) const GRANT: u8 = 0x23;
+pub(crate) const KEY_USE: u8 = 0x24;
 
 pub(crate) fn cluster() -> Vec<u8> {
     vec![CLUSTER]
@@ -69,6 +70,10 @@ pub(crate) fn alias(account: AccountId, name: &AliasName) -> Vec<u8> {
 
 pub(crate) fn grant(key: &KeyId, id: &GrantId) -> Vec<u8> {
     row(GRANT, &[&[u8::from(key.multi_region())], key.bytes(), id.bytes()])
+}
+
+pub(crate) fn key_use(key: &KeyId) -> Vec<u8> {
+    row(KEY_USE, &[&[u8::from(key.multi_region())], key.bytes()])
 }
 
 pub(crate) fn single_request(id: &[u8; 32]) -> Vec<u8> {

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use keystead_types::{AccountId, AliasName, KeyId, UnixMillis};
+use prost::Message;
 
-use crate::model::{Account, Alias, Authority, Credential, DomainKey, Grant, Key, Policy};
+use crate::model::{Account, Alias, Authority, Credential, DomainKey, Grant, Key, KeyUse, Policy};
 use crate::records;
 use crate::requests::{Remembered, RequestChunk, chunk_number};
 use crate::rows::{self, RowChange};
@@ -46,6 +47,15 @@ impl<'v> Transition<'v> {
         self.view.clock = time;
         if let Some(cluster) = self.view.cluster.clone() {
             self.changes.push(put(rows::cluster(), records::cluster(&cluster, time)));
+        }
+    }
+
+    /// From now on, unless it is so already, uses of keys are known.
+    pub(crate) fn know_uses(&mut self) {
+        let Some(cluster) = self.view.cluster.as_deref() else { return };
+        if cluster.uses_known_since.is_none() {
+            let uses_known_since = Some(self.view.clock);
+            self.put_cluster(Cluster { uses_known_since, ..cluster.clone() });
         }
     }
 
@@ -143,10 +153,18 @@ impl<'v> Transition<'v> {
         for name in names {
             self.remove_alias(key.account, &name);
         }
+        if self.view.uses.remove_mut(&key.id) {
+            self.changes.push(delete(rows::key_use(&key.id)));
+        }
         self.unindex_key(key);
         self.view.keys_by_account.remove_mut(&(key.account, key.id));
         self.view.keys.remove_mut(&key.id);
         self.changes.push(delete(rows::key(&key.id)));
+    }
+
+    pub(crate) fn put_use(&mut self, key_use: KeyUse) {
+        self.changes.push(put(rows::key_use(&key_use.key), key_use.record().encode_to_vec()));
+        self.view.uses.insert_mut(key_use.key, key_use);
     }
 
     fn unindex_key(&mut self, key: &Key) {

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use keystead_types::{
     AccessKeyId, AccountId, AliasName, ClusterId, GrantId, KeyId, Region, UnixMillis,
 };
+use prost::Message;
 use rpds::{HashTrieMapSync, RedBlackTreeMapSync, RedBlackTreeSetSync};
 
 use crate::apply;
 use crate::iam::{self, Directory, Group, ManagedPolicy, User};
 use crate::model::{
-    Account, Alias, Authority, Credential, DomainKey, Grant, Key, Policy, SealedRoot,
+    Account, Alias, Authority, Credential, DomainKey, Grant, Key, KeyUse, Policy, SealedRoot,
 };
 use crate::proto::outcome::Result as OutcomeResult;
 use crate::records::{self, CorruptRecord};
@@ -31,6 +32,7 @@ pub struct View {
     pub(crate) credentials: HashTrieMapSync<AccessKeyId, Arc<Credential>>,
     pub(crate) policies: HashTrieMapSync<[u8; 32], SharedPolicy>,
     pub(crate) keys: HashTrieMapSync<KeyId, Arc<Key>>,
+    pub(crate) uses: HashTrieMapSync<KeyId, KeyUse>,
     pub(crate) keys_by_account: RedBlackTreeSetSync<(AccountId, KeyId)>,
     pub(crate) aliases: RedBlackTreeMapSync<(AccountId, AliasName), Arc<Alias>>,
     pub(crate) aliases_by_key: RedBlackTreeSetSync<(KeyId, AliasName)>,
@@ -55,6 +57,7 @@ pub(crate) struct Cluster {
     pub(crate) version: u32,
     pub(crate) sealed_roots: Vec<SealedRoot>,
     pub(crate) domain_key_epoch: u32,
+    pub(crate) uses_known_since: Option<UnixMillis>,
 }
 
 /// A policy and in how many places it is used.
@@ -80,6 +83,7 @@ impl Default for View {
             credentials: HashTrieMapSync::default(),
             policies: HashTrieMapSync::default(),
             keys: HashTrieMapSync::default(),
+            uses: HashTrieMapSync::default(),
             keys_by_account: RedBlackTreeSetSync::default(),
             aliases: RedBlackTreeMapSync::default(),
             aliases_by_key: RedBlackTreeSetSync::default(),
@@ -181,6 +185,16 @@ impl View {
     /// A key by its id.
     pub fn key(&self, id: &KeyId) -> Option<&Arc<Key>> {
         self.keys.get(id)
+    }
+
+    /// The last known use of a key.
+    pub fn last_use(&self, key: &KeyId) -> Option<&KeyUse> {
+        self.uses.get(key)
+    }
+
+    /// Since when nodes tell of the uses of keys, if they do.
+    pub fn uses_known_since(&self) -> Option<UnixMillis> {
+        self.cluster.as_ref()?.uses_known_since
     }
 
     /// The keys of an account whose ids come after `after`, in order of their ids.
@@ -300,7 +314,7 @@ impl View {
         let small = self.domain_keys.size() + self.accounts.size() + self.credentials.size();
         let others = self.policies.size() + self.aliases.size() + self.request_chunks.size();
         let iam = self.directory.users.size() + self.directory.groups.size();
-        let keys = self.keys.size() + self.grants.size();
+        let keys = self.keys.size() + self.uses.size() + self.grants.size();
         small + others + iam + self.directory.policies.size() + keys
     }
 
@@ -374,8 +388,13 @@ impl View {
     /// Whether a request was carried out, within the time that results are promised for, and had
     /// nothing to tell but that.
     pub fn is_done(&self, request: &[u8; 32]) -> bool {
-        apply::recall(self, request)
-            .is_some_and(|outcome| matches!(outcome.result, Some(OutcomeResult::Done(_))))
+        matches!(self.first_result(request), Some(OutcomeResult::Done(_)))
+    }
+
+    /// The first result of a request that was carried out within the time that results are promised
+    /// for.
+    pub fn first_result(&self, request: &[u8; 32]) -> Option<OutcomeResult> {
+        apply::recall(self, request)?.result
     }
 
     fn row_keys(&self) -> Vec<(Vec<u8>, Row<'_>)> {
@@ -405,6 +424,7 @@ impl View {
         );
         list.extend(self.directory.users.all().map(|u| (rows::user(u.id), Row::User(u))));
         list.extend(self.grants.values().map(|g| (rows::grant(&g.key, &g.id), Row::Grant(g))));
+        list.extend(self.uses.values().map(|u| (rows::key_use(&u.key), Row::Use(u))));
         list.extend(
             self.request_chunks
                 .iter()
@@ -428,6 +448,7 @@ enum Row<'a> {
     ManagedPolicy(&'a ManagedPolicy),
     User(&'a User),
     Grant(&'a Grant),
+    Use(&'a KeyUse),
     Requests(&'a RequestChunk),
 }
 
@@ -446,6 +467,7 @@ impl Row<'_> {
             Self::ManagedPolicy(policy) => iam::managed_policy(policy),
             Self::User(user) => iam::user(user),
             Self::Grant(grant) => records::grant(grant),
+            Self::Use(key_use) => key_use.record().encode_to_vec(),
             Self::Requests(chunk) => chunk.record().to_vec(),
         }
     }

@@ -133,6 +133,22 @@ fn on_key() -> impl Strategy<Value = Operation> {
     )
 }
 
+fn uses() -> impl Strategy<Value = Operation> {
+    let id = || prop_oneof![1 => bytes(), 2 => Just(vec![7; 16])];
+    let one = (bytes(), any::<bool>(), any::<u64>(), code(), id(), id()).prop_map(
+        |(key_id, key_multi_region, at_ms, operation, request_id, event_id)| proto::KeyUseRecord {
+            key_id,
+            key_multi_region,
+            at_ms,
+            operation,
+            request_id,
+            event_id,
+        },
+    );
+    proptest::collection::vec(one, 0..3)
+        .prop_map(|uses| Operation::RecordKeyUses(proto::RecordKeyUses { uses }))
+}
+
 fn on_alias() -> impl Strategy<Value = Operation> {
     (number(), text(), key(), 0..3_u8).prop_map(|(account, name, target, which)| match which {
         0 => Operation::CreateAlias(proto::CreateAlias { account, name, target }),
@@ -176,6 +192,7 @@ fn operation() -> impl Strategy<Value = Operation> {
         3 => on_alias(),
         1 => on_cluster(),
         1 => due,
+        1 => uses(),
         4 => iam::operation(),
         4 => iam::odd::operation(),
     ]
@@ -263,7 +280,7 @@ proptest! {
     #[test]
     fn random_rows_never_panic(
         rows in proptest::collection::vec((bytes(), bytes()), 0..5),
-        tag in 0x10..0x24_u8,
+        tag in 0x10..0x26_u8,
         value in bytes(),
     ) {
         let rows = rows.into_iter().chain([(vec![tag], value)]);

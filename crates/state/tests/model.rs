@@ -53,6 +53,9 @@ struct Model {
     access_keys: BTreeMap<&'static str, u64>,
     keys: BTreeMap<KeyId, ModelKey>,
     aliases: BTreeMap<(u64, &'static str), ModelAlias>,
+    /// When each key was last used, and by which operation.
+    uses: BTreeMap<KeyId, (u64, u32)>,
+    uses_known_since: Option<u64>,
     requests: BTreeMap<u32, (u64, OutcomeResult)>,
 }
 
@@ -69,6 +72,8 @@ impl Model {
             access_keys: ACCESS_KEYS.into_iter().zip(2..).collect(),
             keys: BTreeMap::new(),
             aliases: BTreeMap::new(),
+            uses: BTreeMap::new(),
+            uses_known_since: None,
             requests: BTreeMap::new(),
         }
     }
@@ -175,6 +180,16 @@ impl Model {
                 key.materials.push((*number, clock, Some(true)));
             }
             Action::RotateDue(keys) => return self.rotate_due(keys),
+            Action::Uses(uses) => {
+                self.uses_known_since.get_or_insert(self.clock);
+                for &(key, at, operation) in uses {
+                    let (id, at) = (key_id(key), at.min(self.clock));
+                    let known = self.uses.get(&id).is_some_and(|(last, _)| *last >= at);
+                    if !known && self.keys.contains_key(&id) {
+                        self.uses.insert(id, (at, operation));
+                    }
+                }
+            }
             Action::Iam(operation) => panic!("not of this model: {operation:?}"),
             Action::Tick => {}
         }
@@ -302,6 +317,7 @@ impl Model {
         let due = |key: &ModelKey| key.deletion.is_some_and(|deletion| deletion <= self.clock);
         if self.keys.get(&id).is_some_and(due) {
             self.keys.remove(&id);
+            self.uses.remove(&id);
             self.aliases.retain(|_, alias| alias.target != id);
         }
     }
@@ -363,6 +379,7 @@ fn check(view: &View, model: &Model) {
         let there = view.credential(&name.parse().unwrap()).is_some();
         assert_eq!(there, model.access_keys.contains_key(name), "{name}");
     }
+    assert_eq!(view.uses_known_since().map(|since| since.0), model.uses_known_since);
     check_keys(view, model);
     check_aliases(view, model);
     check_deletions(view, model);
@@ -376,6 +393,8 @@ fn check_keys(view: &View, model: &Model) {
     for number in 0..KEYS {
         let id = key_id(number);
         assert_eq!(view.key(&id).map(|key| seen(key)).as_ref(), model.keys.get(&id));
+        let last = view.last_use(&id).map(|last| (last.at.0, last.operation.code().into()));
+        assert_eq!(last.as_ref(), model.uses.get(&id));
     }
     for owner in ANY_ACCOUNT {
         let of_owner = model.keys.iter().filter(|(_, key)| key.account == owner);

@@ -19,8 +19,9 @@ pub use ids::{
     NodeId, Region, RequestId, lower_hex,
 };
 pub use names::{
-    EncapsulationAlgorithm, EncryptionAlgorithm, GrantOperation, KeyAgreementAlgorithm, KeyManager,
-    KeySpec, KeyState, KeyUsage, MacAlgorithm, MessageType, Origin, SigningAlgorithm,
+    CryptographicOperation, EncapsulationAlgorithm, EncryptionAlgorithm, GrantOperation,
+    KeyAgreementAlgorithm, KeyManager, KeySpec, KeyState, KeyUsage, MacAlgorithm, MessageType,
+    Origin, SigningAlgorithm,
 };
 pub use principal::{Principal, PrincipalArn};
 pub use time::UnixMillis;

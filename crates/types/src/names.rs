@@ -206,6 +206,40 @@ names!(
 );
 
 names!(
+    /// What counts as a use of a key (AWS KMS `KeyLastUsageTrackingOperation`).
+    CryptographicOperation, "cryptographic operation" {
+        /// Decrypt.
+        Decrypt = 1, "Decrypt";
+        /// Derive a shared secret.
+        DeriveSharedSecret = 2, "DeriveSharedSecret";
+        /// Encrypt.
+        Encrypt = 3, "Encrypt";
+        /// Make a data key.
+        GenerateDataKey = 4, "GenerateDataKey";
+        /// Make a data key pair.
+        GenerateDataKeyPair = 5, "GenerateDataKeyPair";
+        /// Make a data key pair without seeing the private key.
+        GenerateDataKeyPairWithoutPlaintext = 6, "GenerateDataKeyPairWithoutPlaintext";
+        /// Make a data key without seeing it.
+        GenerateDataKeyWithoutPlaintext = 7, "GenerateDataKeyWithoutPlaintext";
+        /// Make a MAC.
+        GenerateMac = 8, "GenerateMac";
+        /// Re-encrypt from or to the key.
+        ReEncrypt = 9, "ReEncrypt";
+        /// Sign.
+        Sign = 10, "Sign";
+        /// Verify a signature.
+        Verify = 11, "Verify";
+        /// Verify a MAC.
+        VerifyMac = 12, "VerifyMac";
+        /// Encapsulate a shared secret.
+        Encapsulate = 13, "Encapsulate";
+        /// Decapsulate a shared secret.
+        Decapsulate = 14, "Decapsulate";
+    }
+);
+
+names!(
     /// How data is encrypted (AWS KMS `EncryptionAlgorithmSpec`).
     EncryptionAlgorithm, "encryption algorithm" {
         /// AES-256-GCM under a key derived for the message.
@@ -315,6 +349,7 @@ mod tests {
     #[test]
     fn texts_and_codes_are_unique_and_round_trip() {
         check!(KeySpec KeyUsage Origin KeyManager KeyState EncryptionAlgorithm SigningAlgorithm);
+        check!(CryptographicOperation GrantOperation);
         check!(MacAlgorithm KeyAgreementAlgorithm EncapsulationAlgorithm MessageType);
         assert!("symmetric_default".parse::<KeySpec>().is_err());
     }

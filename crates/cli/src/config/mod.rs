@@ -42,6 +42,7 @@ const KEYS: &[Key] = &[
     ("seal", "path", "the seal file: 32 bytes, mode 0400"),
     ("audit", "path", "file that the audit trail is appended to"),
     ("storage", "min_free", "free space below which changes are refused"),
+    ("keys", "use_interval", "how often nodes tell each other when keys were last used"),
 ];
 
 /// Lists, which the file alone can say.
@@ -51,6 +52,7 @@ const LISTS: &[Key] = &[
 ];
 
 const DEFAULT_GRACE: Duration = Duration::from_secs(10);
+const DEFAULT_USE_INTERVAL: Duration = Duration::from_secs(60);
 const DEFAULT_BOUND: Duration = Duration::from_millis(100);
 
 /// A checked configuration.
@@ -84,6 +86,8 @@ pub struct Config {
     pub seal: PathBuf,
     /// The audit trail.
     pub audit: PathBuf,
+    /// How often the state is told when keys were last used.
+    pub use_interval: Duration,
     /// Free bytes below which changes are refused; none for the default.
     pub min_free: Option<u64>,
 }
@@ -151,6 +155,7 @@ impl Config {
             client_authorities,
             seal: read.required("seal", "path")?.into(),
             audit: read.required("audit", "path")?.into(),
+            use_interval: use_interval(&read)?,
             min_free: read.parsed("storage", "min_free", size)?,
         })
     }
@@ -178,6 +183,14 @@ fn reads(read: &Reader) -> Result<Reads> {
         Some("bounded") => Ok(Reads::Bounded(bound.unwrap_or(DEFAULT_BOUND))),
         Some(other) => bail!("reads.mode {other:?} is not known; there are: strict, bounded"),
     }
+}
+
+fn use_interval(read: &Reader) -> Result<Duration> {
+    let interval = read.parsed("keys", "use_interval", duration)?.unwrap_or(DEFAULT_USE_INTERVAL);
+    if !(Duration::from_secs(1)..=Duration::from_secs(24 * 3600)).contains(&interval) {
+        bail!("keys.use_interval must be between 1s and 24h");
+    }
+    Ok(interval)
 }
 
 /// A certificate chain and its key.
@@ -334,6 +347,18 @@ mod tests {
         let text = format!("{closed}\n{tls}");
         let admin = Config::parse(&text, variable).unwrap().admin.unwrap();
         assert_eq!(admin.listen.port(), 1);
+    }
+
+    #[test]
+    fn uses_of_keys_are_told_neither_all_the_time_nor_never() {
+        let interval = |text: &str| {
+            parse(&format!("{MINIMAL}\n[keys]\nuse_interval = \"{text}\"")).map(|c| c.use_interval)
+        };
+        assert_eq!(parse(MINIMAL).unwrap().use_interval, Duration::from_secs(60));
+        assert_eq!(interval("1s").unwrap(), Duration::from_secs(1));
+        for odd in ["999ms", "0s", "25h"] {
+            assert!(interval(odd).is_err(), "{odd}");
+        }
     }
 
     #[test]

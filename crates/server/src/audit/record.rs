@@ -86,6 +86,9 @@ struct AdditionalData {
     /// What decided against the request.
     #[serde(skip_serializing_if = "Option::is_none")]
     keystead_decision: Option<String>,
+    /// What its reader should look at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    keystead_warning: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -205,6 +208,11 @@ impl Record {
     pub(crate) fn decision(&mut self, verdict: &Verdict<'_>) {
         self.additional_event_data.get_or_insert_default().keystead_decision =
             Some(verdict.to_string());
+    }
+
+    /// What its reader should look at.
+    pub(crate) fn warning(&mut self, text: String) {
+        self.additional_event_data.get_or_insert_default().keystead_warning = Some(text);
     }
 
     /// A key or alias that the request touched.

@@ -42,7 +42,7 @@ pub(crate) struct WireRequest {
     peer: SocketAddr,
     http2: bool,
     tls: Option<TlsDetails>,
-    event_id: RequestId,
+    pub(crate) event_id: RequestId,
 }
 
 /// The header by which AWS's SDKs mark the attempts of one call.

@@ -1,7 +1,7 @@
 //! CancelKeyDeletion: the key stays, disabled.
 
 use keystead_api::{Error, kms};
-use keystead_state::proto;
+use keystead_state::proto::{self, outcome};
 
 use super::{Operation, StateRule};
 use crate::audit::Parameters;
@@ -27,6 +27,12 @@ impl Operation for CancelKeyDeletion {
         let key = call.key(0)?;
         propose::done(call, proto::CancelKeyDeletion { key: propose::key_ref(key) }).await?;
         Ok(kms::CancelKeyDeletionResponse { key_id: Some(call.key_arn(key).to_string()) })
+    }
+
+    fn again(call: &Call<'_>, _: &Self::Input, first: &outcome::Result) -> Option<Self::Output> {
+        let outcome::Result::Done(_) = first else { return None };
+        let key = call.key(0).ok()?;
+        Some(kms::CancelKeyDeletionResponse { key_id: Some(call.key_arn(key).to_string()) })
     }
 
     fn record(input: &Self::Input) -> Parameters {

@@ -4,6 +4,7 @@
 use std::future::Future;
 
 use keystead_api::{Error, Message};
+use keystead_state::proto::outcome::Result as First;
 use keystead_types::{KeyArn, KeyUsage};
 
 use crate::audit::Parameters;
@@ -31,6 +32,7 @@ mod generate_data_key_pair_without_plaintext;
 mod generate_data_key_without_plaintext;
 mod generate_mac;
 mod generate_random;
+mod get_key_last_usage;
 mod get_key_policy;
 mod get_key_rotation_status;
 mod get_public_key;
@@ -141,6 +143,17 @@ pub(crate) trait Operation: Send + Sync + Sized + 'static {
 
     /// The ARN of the key it created, for the audit record's `resources`.
     fn created(_output: &Self::Output) -> Option<KeyArn> {
+        None
+    }
+
+    /// The output that a request had when it was carried out before, where its first result tells
+    /// it. It may be that the keys are not in a state any more in which it could be carried out.
+    fn again(_call: &Call<'_>, _input: &Self::Input, _first: &First) -> Option<Self::Output> {
+        None
+    }
+
+    /// What whoever reads the audit trail should look at.
+    fn warning(_call: &Call<'_>) -> Option<String> {
         None
     }
 

@@ -75,6 +75,7 @@ pub(super) fn visit_all(visitor: &mut impl Visit) {
     visitor.visit::<generate_data_key_without_plaintext::GenerateDataKeyWithoutPlaintext>();
     visitor.visit::<generate_mac::GenerateMac>();
     visitor.visit::<generate_random::GenerateRandom>();
+    visitor.visit::<get_key_last_usage::GetKeyLastUsage>();
     visitor.visit::<get_key_policy::GetKeyPolicy>();
     visitor.visit::<get_key_rotation_status::GetKeyRotationStatus>();
     visitor.visit::<get_public_key::GetPublicKey>();

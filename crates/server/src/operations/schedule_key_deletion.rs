@@ -16,6 +16,8 @@ pub(crate) struct ScheduleKeyDeletion;
 /// The waiting period in days: what it may be, and what it is when nobody says.
 const WINDOW_DAYS: std::ops::RangeInclusive<i32> = 7..=30;
 const DEFAULT_WINDOW_DAYS: i32 = 30;
+/// A key that was used so short a time ago is likely to be missed.
+const RECENT_MS: u64 = 30 * UnixMillis::DAY;
 
 impl Operation for ScheduleKeyDeletion {
     type Input = kms::ScheduleKeyDeletionRequest;
@@ -43,19 +45,31 @@ impl Operation for ScheduleKeyDeletion {
 
     async fn execute(call: &Call<'_>, input: &Self::Input) -> Result<Self::Output, Failure> {
         let key = call.key(0)?;
-        let days = window_days(input);
-        let window_days = u32::try_from(days).map_err(|_| messages::internal())?;
+        let window_days = u32::try_from(window_days(input)).map_err(|_| messages::internal())?;
         let command = proto::ScheduleKeyDeletion { key: propose::key_ref(key), window_days };
         let result = propose::result(call, command).await?;
-        let outcome::Result::DeletionScheduled(scheduled) = result else {
-            return Err(messages::internal().into());
-        };
-        Ok(kms::ScheduleKeyDeletionResponse {
-            key_id: Some(call.key_arn(key).to_string()),
+        Ok(Self::again(call, input, &result).ok_or_else(messages::internal)?)
+    }
+
+    fn again(
+        call: &Call<'_>,
+        input: &Self::Input,
+        first: &outcome::Result,
+    ) -> Option<Self::Output> {
+        let outcome::Result::DeletionScheduled(scheduled) = first else { return None };
+        Some(kms::ScheduleKeyDeletionResponse {
+            key_id: Some(call.key_arn(call.key(0).ok()?).to_string()),
             deletion_date: Some(convert::timestamp(UnixMillis(scheduled.deletion_ms))),
             key_state: Some(kms::KeyState::PendingDeletion.into()),
-            pending_window_in_days: Some(days),
+            pending_window_in_days: Some(window_days(input)),
         })
+    }
+
+    fn warning(call: &Call<'_>) -> Option<String> {
+        let last = call.last_use(call.key(0).ok()?)?;
+        let recent = last.at.plus(RECENT_MS) > call.time();
+        let (at, operation) = (last.at, last.operation);
+        recent.then(|| format!("The key was used in the last 30 days: at {at} by {operation}."))
     }
 
     fn record(input: &Self::Input) -> Parameters {

@@ -21,6 +21,7 @@ pub(super) fn initialise(next: &mut Transition<'_>, op: &proto::Initialise) -> E
         version: CLUSTER_VERSION,
         sealed_roots: op.sealed_roots.iter().cloned().map(records::read_sealed_root).collect(),
         domain_key_epoch: domain_key.epoch,
+        uses_known_since: None,
     };
     next.put_cluster(cluster);
     next.put_domain_key(domain_key);

@@ -9,6 +9,7 @@ mod policies;
 mod requests;
 mod rotation;
 mod tags;
+mod uses;
 
 use keystead_types::{KeyId, UnixMillis};
 pub(crate) use requests::recall;
@@ -130,6 +131,7 @@ fn execute(next: &mut Transition<'_>, command: &Command, operation: &Operation) 
         Operation::DisableKeyRotation(op) => rotation::disable(next, at, op),
         Operation::RotateKey(op) => rotation::rotate(next, at, op),
         Operation::RotateDueKeys(op) => rotation::rotate_due(next, op),
+        Operation::RecordKeyUses(op) => uses::record(next, op),
         Operation::Tick(_) => Ok(done()),
         Operation::CreateUser(op) => iam::users::create(next, at, op),
         Operation::CreateGroup(op) => iam::groups::create(next, op),

@@ -48,6 +48,8 @@ pub enum Action {
     DisableRotation(u8),
     Rotate(u8, u8),
     RotateDue(Vec<(u8, u8)>),
+    /// Key, time and operation of each.
+    Uses(Vec<(u8, u64, u32)>),
     /// One of IAM's, which have a model of their own.
     Iam(Box<Operation>),
     Tick,
@@ -117,6 +119,10 @@ impl Action {
             Self::DisableRotation(key) => disable_rotation(*key),
             Self::Rotate(key, number) => rotate(*key, *number),
             Self::RotateDue(keys) => rotate_due(keys),
+            Self::Uses(uses) => {
+                let uses = uses.iter().map(|&(key, at, operation)| use_of(key, at, operation));
+                record_uses(uses.collect())
+            }
             Self::Iam(operation) => Operation::clone(operation),
             Self::Tick => tick(),
         }
@@ -213,8 +219,14 @@ fn action() -> impl Strategy<Value = Action> {
         1 => key().prop_map(Action::DisableRotation),
         3 => (key(), 0..MATERIALS).prop_map(|(key, number)| Action::Rotate(key, number)),
         3 => proptest::collection::vec((key(), 0..MATERIALS), 0..6).prop_map(Action::RotateDue),
+        2 => proptest::collection::vec(key_use(), 0..4).prop_map(Action::Uses),
         1 => Just(Action::Tick),
     ]
+}
+
+/// A use, not always in the past.
+fn key_use() -> impl Strategy<Value = (u8, u64, u32)> {
+    (0..KEYS, START..START + 10 * DAY, 1..15_u32)
 }
 
 fn new_key() -> impl Strategy<Value = NewKey> {

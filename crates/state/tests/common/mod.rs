@@ -221,6 +221,23 @@ pub fn untag(key: u8, names: &[&str]) -> Operation {
     Operation::UntagKey(proto::UntagKey { key: key_ref(key), tag_keys })
 }
 
+/// A use of a key, at a time and by the operation of this code.
+pub fn use_of(key: u8, at_ms: u64, operation: u32) -> proto::KeyUseRecord {
+    let id = key_id(key);
+    proto::KeyUseRecord {
+        key_id: id.bytes().to_vec(),
+        key_multi_region: id.multi_region(),
+        at_ms,
+        operation,
+        request_id: vec![key; 16],
+        event_id: vec![0xE0; 16],
+    }
+}
+
+pub fn record_uses(uses: Vec<proto::KeyUseRecord>) -> Operation {
+    Operation::RecordKeyUses(proto::RecordKeyUses { uses })
+}
+
 pub fn tick() -> Operation {
     Operation::Tick(proto::Tick {})
 }
