@@ -19,6 +19,7 @@ mod explain;
 mod front;
 mod grant_token;
 mod iam;
+mod import_token;
 pub mod metrics;
 mod operations;
 mod operations_port;

@@ -12,7 +12,10 @@ use keystead_crypto::{random, spec};
 use keystead_raft::{Node, ProposeError, Standing, Unavailable};
 use keystead_state::proto::{self, command};
 use keystead_state::{CLUSTER_VERSION, Command, Credential, Key, Material, Outcome, View};
-use keystead_types::{AccessKeyId, AccountId, KeyId, KeySpec, KeyUsage, Origin, Region};
+use keystead_types::{
+    AccessKeyId, AccountId, KeyArn, KeyId, KeySpec, KeyUsage, MaterialId, Origin, Region,
+    UnixMillis,
+};
 use quick_cache::Equivalent;
 use quick_cache::sync::Cache;
 use zeroize::Zeroizing;
@@ -33,6 +36,8 @@ const CACHED_SIGNING_KEYS: usize = 10_000;
 const AUTHORITY_BINDING: &[u8] = b"cluster authority";
 /// Keys deleted by one command at most.
 const DELETE_AT_ONCE: usize = 100;
+/// Keys whose expired material one command takes away at most.
+const EXPIRE_AT_ONCE: usize = 100;
 /// How often due work is looked for, and the longest an idle clock stands still.
 const DUE_INTERVAL: Duration = Duration::from_secs(1);
 const IDLE_TICK: Duration = Duration::from_secs(60);
@@ -50,6 +55,15 @@ pub struct RegionServer {
     pub(crate) generation: SlowWork,
     /// Where private keys are used that take long to use.
     pub(crate) private_keys: SlowWork,
+}
+
+/// What wrapped material is bound to, beside its id.
+pub(crate) struct MaterialOf {
+    pub(crate) account: AccountId,
+    pub(crate) id: KeyId,
+    pub(crate) spec: KeySpec,
+    pub(crate) usage: KeyUsage,
+    pub(crate) origin: Origin,
 }
 
 /// What a signing key depends on. The version changes with the secret.
@@ -190,6 +204,12 @@ impl RegionServer {
         key: &Key,
         material: &Material,
     ) -> Result<Arc<KeyMaterial>, Error> {
+        if !material.is_present() {
+            // It may be in the cache for a while yet.
+            self.materials.remove(key.id, material.id);
+            let (region, account, id) = (self.name.clone(), key.account, key.id);
+            return Err(messages::pending_import(KeyArn { region, account, id }));
+        }
         let binding = binding(key.account, key.id, material, key.spec, key.usage);
         let unwrap = || {
             self.load_domain_keys(view)?;
@@ -213,22 +233,20 @@ impl RegionServer {
         let material =
             if spec::of(spec).slow { self.generation.run(generate).await? } else { generate() };
         let material = material.map_err(|_| messages::internal())?;
-        self.wrap_material(view, account, id, spec, usage, &material)
+        let origin = Origin::AwsKms;
+        self.wrap_material(view, &MaterialOf { account, id, spec, usage, origin }, &material)
     }
 
     /// Material that is given, wrapped under the current domain key.
     pub(crate) fn wrap_material(
         &self,
         view: &View,
-        account: AccountId,
-        id: KeyId,
-        spec: KeySpec,
-        usage: KeyUsage,
+        key: &MaterialOf,
         material: &KeyMaterial,
     ) -> Result<proto::MaterialRecord, Error> {
         self.load_domain_keys(view)?;
+        let MaterialOf { account, id, spec, usage, origin } = *key;
         let material_id = material.id(&id, spec).map_err(|_| messages::internal())?;
-        let origin = Origin::AwsKms;
         let binding = MaterialBinding { account, key_id: id, material_id, spec, usage, origin };
         Ok(proto::MaterialRecord {
             id: material_id.bytes().to_vec(),
@@ -240,6 +258,11 @@ impl RegionServer {
             state: proto::MaterialState::Current.into(),
             ..Default::default()
         })
+    }
+
+    /// Forgets unwrapped material that is no more.
+    pub(crate) fn forget_material(&self, key: KeyId, material: MaterialId) {
+        self.materials.remove(key, material);
     }
 
     /// The secret of an access key.
@@ -311,8 +334,8 @@ impl RegionServer {
         random::bytes().map_err(|_| messages::internal())
     }
 
-    /// Carries out what falls due, for ever: deletes keys whose window has ended, and moves an
-    /// idle clock.
+    /// Carries out what falls due, for ever: deletes keys whose window has ended and
+    /// imported material that has expired, and moves an idle clock.
     pub async fn run_due_work(&self) {
         let mut interval = tokio::time::interval(DUE_INTERVAL);
         interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -324,21 +347,15 @@ impl RegionServer {
                 continue;
             }
             let now = clock::now();
-            let keys: Vec<_> = view
-                .keys_due(now)
-                .take(DELETE_AT_ONCE)
-                .filter_map(crate::propose::id_ref)
-                .collect();
-            let operation = if !keys.is_empty() {
-                command::Operation::DeleteDueKeys(proto::DeleteDueKeys { keys })
-            } else if last_tick.elapsed() >= IDLE_TICK {
-                command::Operation::Tick(proto::Tick {})
-            } else {
-                continue;
-            };
-            last_tick = Instant::now();
-            if let Err(error) = self.propose_system(operation).await {
-                tracing::warn!(%error, region = %self.name, "due work was not carried out");
+            let mut operations = due_work(&view, now);
+            if operations.is_empty() && last_tick.elapsed() >= IDLE_TICK {
+                operations.push(command::Operation::Tick(proto::Tick {}));
+            }
+            for operation in operations {
+                last_tick = Instant::now();
+                if let Err(error) = self.propose_system(operation).await {
+                    tracing::warn!(%error, region = %self.name, "due work was not carried out");
+                }
             }
         }
     }
@@ -356,6 +373,25 @@ impl RegionServer {
         }
         Ok(())
     }
+}
+
+/// What has fallen due, in commands of a bounded size.
+fn due_work(view: &View, now: UnixMillis) -> Vec<command::Operation> {
+    let expired = refs(view.keys_expired(now).take(EXPIRE_AT_ONCE));
+    let due = refs(view.keys_due(now).take(DELETE_AT_ONCE));
+    let mut operations = Vec::new();
+    if !expired.is_empty() {
+        let command = proto::ExpireMaterials { keys: expired };
+        operations.push(command::Operation::ExpireMaterials(command));
+    }
+    if !due.is_empty() {
+        operations.push(command::Operation::DeleteDueKeys(proto::DeleteDueKeys { keys: due }));
+    }
+    operations
+}
+
+fn refs(keys: impl Iterator<Item = KeyId>) -> Vec<proto::KeyRef> {
+    keys.filter_map(crate::propose::id_ref).collect()
 }
 
 fn binding(

@@ -110,22 +110,26 @@ impl<'v> Transition<'v> {
 
     /// Most changes leave alone what is indexed.
     fn reindex_key(&mut self, old: &Key, new: &Key) {
-        if (old.policy.id, old.deletion) != (new.policy.id, new.deletion) {
+        let indexed = |key: &Key| (key.policy.id, key.deletion, key.next_expiry());
+        if indexed(old) != indexed(new) {
             // In this order, so that a document that both carry is not taken away in between.
             self.count_policy(&new.policy.id, true);
             self.unindex_key(old);
-            self.index_deletion(new);
+            self.index_dates(new);
         }
     }
 
     fn index_key(&mut self, key: &Key) {
         self.count_policy(&key.policy.id, true);
-        self.index_deletion(key);
+        self.index_dates(key);
     }
 
-    fn index_deletion(&mut self, key: &Key) {
+    fn index_dates(&mut self, key: &Key) {
         if let Some(deletion) = key.deletion {
             self.view.deletions.insert_mut((deletion, key.id));
+        }
+        if let Some(expiry) = key.next_expiry() {
+            self.view.expiries.insert_mut((expiry, key.id));
         }
     }
 
@@ -149,6 +153,9 @@ impl<'v> Transition<'v> {
         self.count_policy(&key.policy.id, false);
         if let Some(deletion) = key.deletion {
             self.view.deletions.remove_mut(&(deletion, key.id));
+        }
+        if let Some(expiry) = key.next_expiry() {
+            self.view.expiries.remove_mut(&(expiry, key.id));
         }
     }
 

@@ -35,6 +35,8 @@ pub struct View {
     pub(crate) aliases: RedBlackTreeMapSync<(AccountId, AliasName), Arc<Alias>>,
     pub(crate) aliases_by_key: RedBlackTreeSetSync<(KeyId, AliasName)>,
     pub(crate) deletions: RedBlackTreeSetSync<(UnixMillis, KeyId)>,
+    /// When the first material of a key expires.
+    pub(crate) expiries: RedBlackTreeSetSync<(UnixMillis, KeyId)>,
     pub(crate) directory: Directory,
     pub(crate) grants: HashTrieMapSync<GrantId, Arc<Grant>>,
     pub(crate) grants_by_key: RedBlackTreeSetSync<(KeyId, GrantId)>,
@@ -83,6 +85,7 @@ impl Default for View {
             aliases: RedBlackTreeMapSync::default(),
             aliases_by_key: RedBlackTreeSetSync::default(),
             deletions: RedBlackTreeSetSync::default(),
+            expiries: RedBlackTreeSetSync::default(),
             directory: Directory::default(),
             grants: HashTrieMapSync::default(),
             grants_by_key: RedBlackTreeSetSync::default(),
@@ -278,6 +281,11 @@ impl View {
     /// Keys whose deletion window has ended by `clock`, the earliest first.
     pub fn keys_due(&self, clock: UnixMillis) -> impl Iterator<Item = KeyId> {
         self.deletions.iter().take_while(move |(due, _)| *due <= clock).map(|(_, id)| *id)
+    }
+
+    /// Keys of which some material has expired by `clock`, the earliest first.
+    pub fn keys_expired(&self, clock: UnixMillis) -> impl Iterator<Item = KeyId> {
+        self.expiries.iter().take_while(move |(due, _)| *due <= clock).map(|(_, id)| *id)
     }
 
     /// When the next deletion window ends.

@@ -4,6 +4,7 @@ mod aliases;
 mod cluster;
 mod grants;
 mod iam;
+mod imports;
 mod keys;
 mod policies;
 mod requests;
@@ -125,6 +126,9 @@ fn execute(next: &mut Transition<'_>, command: &Command, operation: &Operation) 
         Operation::PutKeyPolicy(op) => policies::put(next, command, op),
         Operation::CreateGrant(op) => grants::create(next, at, op),
         Operation::RemoveGrant(op) => grants::remove(next, at, op),
+        Operation::ImportMaterial(op) => imports::import(next, at, op),
+        Operation::DeleteMaterial(op) => imports::delete(next, at, op),
+        Operation::ExpireMaterials(op) => imports::expire(next, op),
         Operation::Tick(_) => Ok(done()),
         Operation::CreateUser(op) => iam::users::create(next, at, op),
         Operation::CreateGroup(op) => iam::groups::create(next, op),
