@@ -185,6 +185,12 @@ class TestImport:
             import_material(kms, key, os.urandom(32), given)
         with refused("UnsupportedOperationException", text):
             kms.delete_imported_key_material(KeyId=key["KeyId"])
+        # Whatever its state is.
+        kms.schedule_key_deletion(KeyId=key["KeyId"])
+        with refused("UnsupportedOperationException", text):
+            parameters(kms, key)
+        with refused("UnsupportedOperationException", text):
+            import_material(kms, key, os.urandom(32), given)
 
     def test_ciphertexts_are_of_the_key_and_not_of_the_bytes(self, kms, imported):
         key, material = imported

@@ -21,6 +21,7 @@ ANSWERS = {
     "S14": ("KMSInvalidStateException", "{arn} is creating."),
     "S15": ("KMSInvalidStateException", "{arn} is updating."),
     "U7": ("UnsupportedOperationException", ANY),
+    "U9": ("UnsupportedOperationException", ANY),
     "gone": ("NotFoundException", "Key '{arn}' does not exist"),
     "no alias": ("NotFoundException", "Alias {alias} is not found."),
     "hidden": ("AccessDeniedException", denied_ciphertext("{action}")),
