@@ -4,7 +4,8 @@
 use keystead_api::{Error, kms, messages};
 use keystead_crypto::import::{WrappingAlgorithm, WrappingKey};
 use keystead_state::Key;
-use keystead_types::KeySpec;
+use keystead_state::proto::{self, command};
+use keystead_types::{KeySpec, UnixMillis};
 
 use super::{Operation, StateRule};
 use crate::audit::Parameters;
@@ -14,6 +15,9 @@ use crate::pipeline::{Call, Failure};
 use crate::resolve::Target;
 
 pub(crate) struct GetParametersForImport;
+
+/// How far the replicated clock may be behind before it is moved, in milliseconds.
+const BEHIND: u64 = 5000;
 
 impl Operation for GetParametersForImport {
     type Input = kms::GetParametersForImportRequest;
@@ -41,7 +45,7 @@ impl Operation for GetParametersForImport {
         let generate = move || WrappingKey::generate(spec);
         let wrapping = call.region.generation.run(generate).await?;
         let wrapping = wrapping.map_err(|_| messages::internal())?;
-        let expires = call.now().plus(import_token::LIFETIME);
+        let expires = agreed_time(call).await.plus(import_token::LIFETIME);
         let token = ImportToken { algorithm, spec, expires, wrapping };
         Ok(kms::GetParametersForImportResponse {
             key_id: Some(call.key_arn(key).to_string()),
@@ -56,6 +60,20 @@ impl Operation for GetParametersForImport {
             .text("keyId", &input.key_id)
             .name("wrappingAlgorithm", input.wrapping_algorithm().as_text())
             .name("wrappingKeySpec", input.wrapping_key_spec().as_text())
+    }
+}
+
+/// The replicated clock, moved first where it stands: a node whose own clock runs ahead shall make no
+/// tokens that last for longer.
+async fn agreed_time(call: &Call<'_>) -> UnixMillis {
+    let clock = call.view.clock();
+    if call.now() <= clock.plus(BEHIND) {
+        return clock;
+    }
+    let tick = command::Operation::Tick(proto::Tick {});
+    match call.region.propose_system(tick).await {
+        Ok(_) => call.region.view().clock(),
+        Err(_) => clock,
     }
 }
 
