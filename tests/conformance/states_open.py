@@ -7,7 +7,6 @@ as soon as something of this is built and is still on a list here."""
 CREATE_REPLICATED = ("CreateKey", {"MultiRegion": True})
 OPEN_STATES = {
     "Creating": CREATE_REPLICATED,
-    "PendingImport": ("CreateKey", {"Origin": "EXTERNAL"}),
     "PendingReplicaDeletion": CREATE_REPLICATED,
     "Unavailable": ("CreateCustomKeyStore", {"CustomKeyStoreName": "store"}),
     "Updating": CREATE_REPLICATED,
@@ -15,9 +14,6 @@ OPEN_STATES = {
 
 # The operations of the table that are not built: no state of a key is tried with them.
 OPEN_OPERATIONS = {
-    "DeleteImportedKeyMaterial",
-    "GetParametersForImport",
-    "ImportKeyMaterial",
     "ReplicateKey",
     "UpdatePrimaryRegion",
 }

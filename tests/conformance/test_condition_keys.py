@@ -63,6 +63,20 @@ STATED = [
     ("kms:GenerateMac", {}, {"kms:MacAlgorithm": "HMAC_SHA_256"}),
     ("kms:VerifyMac", {}, {"kms:MacAlgorithm": "HMAC_SHA_256"}),
     ("kms:DeriveSharedSecret", {}, {"kms:KeyAgreementAlgorithm": "ECDH"}),
+    (
+        "kms:GetParametersForImport",
+        {},
+        {
+            "kms:WrappingAlgorithm": "RSAES_OAEP_SHA_256",
+            "kms:WrappingKeySpec": "RSA_2048",
+            "kms:KeyOrigin": "EXTERNAL",
+        },
+    ),
+    (
+        "kms:ImportKeyMaterial",
+        {},
+        {"kms:ExpirationModel": "KEY_MATERIAL_DOES_NOT_EXPIRE", "kms:KeyOrigin": "EXTERNAL"},
+    ),
     ("kms:GetKeyPolicy", {}, {"kms:PolicyName": "default"}),
     ("kms:PutKeyPolicy", {}, BYPASS | {"kms:PolicyName": "default"}),
     (

@@ -176,6 +176,16 @@ BY_ID = {
     "disable_key_rotation": {},
     "rotate_key_on_demand": {},
     "list_key_rotations": {},
+    "get_parameters_for_import": {
+        "WrappingAlgorithm": "RSAES_OAEP_SHA_256",
+        "WrappingKeySpec": "RSA_2048",
+    },
+    "import_key_material": {
+        "ImportToken": b"x",
+        "EncryptedKeyMaterial": b"x",
+        "ExpirationModel": "KEY_MATERIAL_DOES_NOT_EXPIRE",
+    },
+    "delete_imported_key_material": {},
 }
 BY_KEY = BY_ANY_NAME | BY_ID
 

@@ -74,7 +74,7 @@ class TestCreation:
     @pytest.mark.parametrize(
         "parameters, member",
         [
-            ({"Origin": "EXTERNAL"}, "Origin"),
+            ({"Origin": "EXTERNAL_KEY_STORE"}, "Origin"),
             ({"MultiRegion": True}, "MultiRegion"),
             ({"CustomKeyStoreId": "cks-1234567890abcdef0"}, "CustomKeyStoreId"),
         ],

@@ -25,6 +25,7 @@ ANSWERS = {
         "{arn} origin is EXTERNAL which is not valid for this operation.",
     ),
     "U7": ("UnsupportedOperationException", ANY),
+    "U9": ("UnsupportedOperationException", ANY),
     "gone": ("NotFoundException", "Key '{arn}' does not exist"),
     "no alias": ("NotFoundException", "Alias {alias} is not found."),
     "hidden": ("AccessDeniedException", denied_ciphertext("{action}")),

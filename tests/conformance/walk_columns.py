@@ -10,6 +10,10 @@ SWITCHED = ("ok", "ok", "S3", "S5", "ok", "S14", "S15", "gone")
 CHANGED = ("ok", "ok", "S3", "ok", "ok", "ok", "ok", "gone")
 SCHEDULED = ("ok", "ok", "S3", "ok", "ok", "ok", "S15", "gone")
 CANCELLED = ("S4", "S4", "ok", "S4", "S4", "S4", "S4", "gone")
+# Of keys whose material is imported: all others are refused in every state.
+PREPARED = ("ok", "ok", "S3", "ok", "U9", "S14", "S15", "gone")
+FILLED = ("ok", "ok", "S3", "ok", "U9", "S14", "ok", "gone")
+EMPTIED = ("ok", "ok", "ok", "ok", "U9", "S14", "S15", "gone")
 ROTATION = ("ok", "ok", "ok", "ok", "U7", "ok", "ok", "gone")
 AUTOMATIC = ("ok", "D1", "S3", "U6", "U7", "S14", "ok", "gone")
 ON_DEMAND = ("ok", "D1", "S3", "S5", "U7", "S14", "S15", "gone")
@@ -108,6 +112,14 @@ def encapsulated(_, key):
 
 def grant(_, key):
     return key.grant()
+
+
+def import_token(_, key):
+    return key.material()["ImportToken"]
+
+
+def wrapped_material(_, key):
+    return key.material()["EncryptedKeyMaterial"]
 
 
 def own_root(account, _):

@@ -10,7 +10,10 @@ from walk_columns import (
     AUTOMATIC,
     CANCELLED,
     CHANGED,
+    EMPTIED,
+    FILLED,
     ON_DEMAND,
+    PREPARED,
     READ,
     ROTATION,
     SCHEDULED,
@@ -23,6 +26,7 @@ from walk_columns import (
     by_ciphertext,
     by_name,
     grant,
+    import_token,
     key_arn,
     new_alias,
     new_key,
@@ -33,8 +37,9 @@ from walk_columns import (
     own_policy,
     own_root,
     source_and_destination,
+    wrapped_material,
 )
-from walk_world import SECRET, TAG, Key, encoded
+from walk_world import IMPORTED, SECRET, TAG, Key, encoded
 
 __all__ = ["ROWS", "walk_rows_families"]
 
@@ -101,6 +106,15 @@ row(
     shape=set(),
     items=None,
     audit=audit(False, alias_and_keys, ["aliasName"]),
+    grpc=set(),
+)
+row(
+    "DeleteImportedKeyMaterial",
+    touches=[by_name("DeleteImportedKeyMaterial", EMPTIED, kind=IMPORTED)],
+    alone=None,
+    shape={"KeyId", "KeyMaterialId"},
+    items=None,
+    audit=audit(False, key_arn, ["keyId"]),
     grpc=set(),
 )
 row(
@@ -212,6 +226,41 @@ row(
     shape={"KeyId", "KeyRotationEnabled"},
     items=None,
     audit=audit(True, key_arn, ["keyId"]),
+    grpc=set(),
+)
+row(
+    "GetParametersForImport",
+    touches=[
+        by_name(
+            "GetParametersForImport",
+            PREPARED,
+            kind=IMPORTED,
+            WrappingAlgorithm="RSAES_OAEP_SHA_256",
+            WrappingKeySpec="RSA_2048",
+        )
+    ],
+    alone=None,
+    shape={"ImportToken", "KeyId", "ParametersValidTo", "PublicKey"},
+    items=None,
+    audit=audit(True, key_arn, ["keyId", "wrappingAlgorithm", "wrappingKeySpec"]),
+    grpc={"ImportToken", "ParametersValidTo", "PublicKey"},
+)
+row(
+    "ImportKeyMaterial",
+    touches=[
+        by_name(
+            "ImportKeyMaterial",
+            FILLED,
+            kind=IMPORTED,
+            ImportToken=import_token,
+            EncryptedKeyMaterial=wrapped_material,
+            ExpirationModel="KEY_MATERIAL_DOES_NOT_EXPIRE",
+        )
+    ],
+    alone=None,
+    shape={"KeyId", "KeyMaterialId"},
+    items=None,
+    audit=audit(False, key_arn, ["expirationModel", "keyId"]),
     grpc=set(),
 )
 row(

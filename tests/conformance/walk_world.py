@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from expect import ABSENT_ID, alias_arn, key_arn, unique_alias
+from importing import FOR_EVER, make_material, wrap
 from node import ACCOUNT
 
 SECRET = b"attack at dawn, from the north"
@@ -20,6 +21,13 @@ SIGNING = "ECC_NIST_EDWARDS25519/SIGN_VERIFY"
 MAC = "HMAC_256/GENERATE_VERIFY_MAC"
 AGREEMENT = "ECC_NIST_P256/KEY_AGREEMENT"
 ENCAPSULATION = "ML_KEM_768/ENCAPSULATE_DECAPSULATE"
+# A key whose material is made elsewhere: the origin is the kind's third part.
+EXTERNAL = "/EXTERNAL"
+IMPORTED = SYMMETRIC + EXTERNAL
+# The kinds of which no material can be imported.
+NOT_IMPORTED = {SIGNING, ENCAPSULATION}
+# Of keys with imported material, by id: that, and how it is imported.
+MATERIALS, PARAMETERS = {}, {}
 # Where a ciphertext holds the id of its key.
 KEY_ID = slice(4, 20)
 
@@ -82,9 +90,13 @@ class Account:
 
     def key(self, kind=SYMMETRIC):
         """A new key."""
-        spec, _, usage = kind.partition("/")
-        made = self.ok("CreateKey", {"KeySpec": spec, "KeyUsage": usage})
-        return Key(self, made["KeyMetadata"]["KeyId"], kind)
+        spec, usage, *origin = kind.split("/")
+        about = {"KeySpec": spec, "KeyUsage": usage} | ({"Origin": origin[0]} if origin else {})
+        key = Key(self, self.ok("CreateKey", about)["KeyMetadata"]["KeyId"], kind)
+        if origin:
+            MATERIALS[key.id] = make_material(spec)
+            key.become("Enabled")
+        return key
 
     def absent_key(self, kind=SYMMETRIC):
         """A key that is not there, and that looks like one in every other way."""
@@ -153,7 +165,21 @@ class Key:
         """Brings the key into a state, from whichever it is in."""
         now = self.owner.ok("DescribeKey", {"KeyId": self.id})["KeyMetadata"]["KeyState"]
         for operation in WAYS[now][state]:
-            self.owner.ok(operation, {"KeyId": self.id})
+            more = self.material() if operation == "ImportKeyMaterial" else {}
+            self.owner.ok(operation, {"KeyId": self.id} | more)
+
+    def material(self):
+        """The members with which the key's material is imported into it."""
+        if self.id not in PARAMETERS:
+            algorithm = "RSA_AES_KEY_WRAP_SHA_256"
+            about = {"WrappingAlgorithm": algorithm, "WrappingKeySpec": "RSA_2048"}
+            given = self.owner.ok("GetParametersForImport", {"KeyId": self.id} | about)
+            public = base64.b64decode(given["PublicKey"])
+            PARAMETERS[self.id] = FOR_EVER | {
+                "ImportToken": given["ImportToken"],
+                "EncryptedKeyMaterial": encoded(wrap(algorithm, public, MATERIALS[self.id])),
+            }
+        return PARAMETERS[self.id]
 
 
 # How a key gets from one state to another.
@@ -162,16 +188,25 @@ WAYS = {
         "Enabled": [],
         "Disabled": ["DisableKey"],
         "PendingDeletion": ["ScheduleKeyDeletion"],
+        "PendingImport": ["DeleteImportedKeyMaterial"],
     },
     "Disabled": {
         "Enabled": ["EnableKey"],
         "Disabled": [],
         "PendingDeletion": ["ScheduleKeyDeletion"],
+        "PendingImport": ["DeleteImportedKeyMaterial"],
     },
     "PendingDeletion": {
         "Enabled": ["CancelKeyDeletion", "EnableKey"],
         "Disabled": ["CancelKeyDeletion"],
         "PendingDeletion": [],
+        "PendingImport": ["CancelKeyDeletion", "DeleteImportedKeyMaterial"],
+    },
+    "PendingImport": {
+        "Enabled": ["ImportKeyMaterial"],
+        "Disabled": ["ImportKeyMaterial", "DisableKey"],
+        "PendingDeletion": ["ImportKeyMaterial", "ScheduleKeyDeletion"],
+        "PendingImport": [],
     },
 }
 
@@ -187,6 +222,9 @@ class AbsentKey(Key):
         blob = bytearray(base64.b64decode(self.owner.key().blob()))
         blob[KEY_ID] = uuid.UUID(self.id).bytes
         return encoded(bytes(blob))
+
+    def material(self):
+        return self.owner.key(IMPORTED).material()
 
     def signature(self):
         return self.owner.key(self.kind).signature()

@@ -30,6 +30,68 @@ pub fn pending_import(arn: impl Display) -> Error {
     invalid_state(arn, "is pending import.")
 }
 
+/// Material that cannot become a key's: another one waits already.
+pub fn material_pending_rotation(
+    new: impl Display,
+    key: impl Display,
+    pending: impl Display,
+) -> Error {
+    let text = format!(
+        "New key material (id: {new}) cannot be imported into KMS key {key}, because another key \
+         material (id: {pending}) is pending rotation."
+    );
+    Error::new(ErrorCode::KMSInvalidStateException, text)
+}
+
+/// Material that is not what it has to be: of another form than the spec's, not the one that the
+/// key had, or one that is not new to it.
+pub fn incorrect_key_material() -> Error {
+    Error::bare(ErrorCode::IncorrectKeyMaterialException)
+}
+
+/// Material that a key does not have and never had.
+pub fn material_not_found(id: impl Display, arn: impl Display) -> Error {
+    let text = format!("Key material '{id}' does not exist in key '{arn}'");
+    Error::new(ErrorCode::NotFoundException, text)
+}
+
+/// Imported material that expires, without a date.
+pub fn valid_to_required() -> Error {
+    let text = "A validTo date must be set if the ExpirationModel is KEY_MATERIAL_EXPIRES";
+    Error::new(ErrorCode::ValidationException, text)
+}
+
+/// A date at which imported material cannot expire.
+pub fn valid_to_not_taken() -> Error {
+    let text = "The validTo date must be in the future and at most 365 days ahead.";
+    Error::new(ErrorCode::ValidationException, text)
+}
+
+/// A member that only symmetric encryption keys take.
+pub fn member_for_symmetric(member: &str, arn: impl Display) -> Error {
+    let text = format!("{member} is not valid for {arn}, which is no symmetric encryption key.");
+    Error::new(ErrorCode::ValidationException, text)
+}
+
+/// An algorithm that no material, or not that of this key, is wrapped with.
+pub fn wrapping_not_supported(
+    algorithm: impl Display,
+    key: impl Display,
+    spec: impl Display,
+) -> Error {
+    let text = format!(
+        "The wrapping algorithm {algorithm} with the wrapping key spec {key} is not supported for \
+         key material of spec {spec}."
+    );
+    Error::new(ErrorCode::UnsupportedOperationException, text)
+}
+
+/// A key spec whose material cannot be made elsewhere.
+pub fn not_importable(spec: impl Display) -> Error {
+    let text = format!("Key material of spec {spec} cannot be imported.");
+    Error::new(ErrorCode::UnsupportedOperationException, text)
+}
+
 /// A key whose key store is not connected.
 pub fn unavailable(arn: impl Display) -> Error {
     invalid_state(arn, "is unavailable.")

@@ -13,9 +13,32 @@ pub(crate) fn sequence(bytes: &[u8]) -> Option<&[u8]> {
     (contents.len() == len).then_some(contents)
 }
 
+/// The first element of these bytes, its tag and its contents, and what comes after it.
+pub(crate) fn element(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
+    let (len, rest) = match bytes {
+        [_, len @ 0..=0x7f, rest @ ..] => (usize::from(*len), rest),
+        [_, 0x81, len, rest @ ..] => (usize::from(*len), rest),
+        [_, 0x82, high, low, rest @ ..] => (usize::from(u16::from_be_bytes([*high, *low])), rest),
+        _ => return None,
+    };
+    let (contents, rest) = rest.split_at_checked(len)?;
+    Some((*bytes.first()?, contents, rest))
+}
+
 #[cfg(test)]
 mod tests {
-    use super::sequence;
+    use super::{element, sequence};
+
+    #[test]
+    fn elements_follow_each_other() {
+        let two = [&[0x02, 1, 7][..], &[0x04, 0x81, 130], &[9; 130]].concat();
+        let (tag, contents, rest) = element(&two).unwrap();
+        assert_eq!((tag, contents), (0x02, &[7][..]));
+        assert_eq!(element(rest), Some((0x04, &[9; 130][..], &[][..])));
+        for bad in [&[][..], &[0x02], &[0x02, 2, 7], &[0x02, 0x80, 7], &[0x04, 0x82, 1]] {
+            assert_eq!(element(bad), None);
+        }
+    }
 
     #[test]
     fn a_sequence_is_all_of_the_bytes_and_has_the_shortest_length() {

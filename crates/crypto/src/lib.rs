@@ -16,6 +16,7 @@ pub mod envelope;
 mod error;
 mod family;
 mod ffi;
+pub mod import;
 pub mod kbkdf;
 pub mod keyring;
 pub mod material;

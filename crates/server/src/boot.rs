@@ -20,7 +20,7 @@ use keystead_types::{
 
 use crate::access_key;
 use crate::clock::{self, ServerClock};
-use crate::region::RegionServer;
+use crate::region::{MaterialOf, RegionServer};
 
 /// Why a Region cannot be served.
 #[derive(Debug, thiserror::Error)]
@@ -241,9 +241,10 @@ pub async fn ensure_key(server: &RegionServer, new: NewKey) -> Result<(), BootEr
         return Ok(());
     }
     let (spec, usage) = (KeySpec::SymmetricDefault, KeyUsage::EncryptDecrypt);
+    let of = MaterialOf { account: new.account, id: new.id, spec, usage, origin: Origin::AwsKms };
     let material = KeyMaterial::Symmetric(Key32::from_bytes(&new.material)?);
     let material = server
-        .wrap_material(&view, new.account, new.id, spec, usage, &material)
+        .wrap_material(&view, &of, &material)
         .map_err(|error| BootError::Refused(error.to_string()))?;
     let key = crate::propose::id_ref(new.id);
     propose(

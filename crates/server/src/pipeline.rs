@@ -180,6 +180,11 @@ impl Call<'_> {
         proto::LockoutCheck { context: keys }
     }
 
+    /// What time it is for the request.
+    pub(crate) fn now(&self) -> UnixMillis {
+        time_of(self.request, &self.view)
+    }
+
     /// The last of the keys: the one that a mutation is about.
     pub(crate) fn last_key(&self) -> Option<&Arc<Key>> {
         self.keys().last()
@@ -331,7 +336,8 @@ async fn attempt<O: Operation>(
 
     let region = &*handling.region;
     let account = caller.principal.account();
-    let resolver = Resolver { view: &view, region, account };
+    let now = time_of(&handling.request, &view);
+    let resolver = Resolver { view: &view, region, account, now };
     let mut resources = Vec::new();
     for target in O::targets(&input)? {
         resources.push(resolver.resolve(target)?);
@@ -403,6 +409,11 @@ fn again<O: Operation>(call: &Call<'_>, input: &O::Input) -> Result<Option<O::Ou
     Ok(first.and_then(|first| O::again(call, input, &first)))
 }
 
+/// What time it is for a request: what ends at some time has ended when either clock says so.
+fn time_of(request: &WireRequest, view: &View) -> UnixMillis {
+    request.time.max(view.clock())
+}
+
 /// Whether the same request was carried out before. What it did may stand in its own way now: the
 /// grant that it ended is gone, the policy that it put denies its author. It is told of its success
 /// all the same.
@@ -424,7 +435,7 @@ fn body<O: Operation>(wire: Wire, output: &O::Output) -> Bytes {
 fn check_keys<O: Operation>(call: &Call<'_>) -> Result<(), Error> {
     for key in call.keys() {
         let arn = call.key_arn(key);
-        key_state::check(O::STATES, key.state, &arn)?;
+        key_state::check(O::STATES, key.origin, key.state, &arn)?;
         if O::USAGE.is_some_and(|usage| usage != key.usage) {
             return Err(messages::usage_not_valid(&arn, key.usage.as_str(), O::NAME));
         }

@@ -3,7 +3,7 @@
 use keystead_api::{Error, ErrorCode, messages};
 use keystead_state::proto::{self, command, outcome};
 use keystead_state::{CLUSTER_VERSION, Command, Key, View};
-use keystead_types::{AccessKeyId, AliasArn, KeyId, Principal};
+use keystead_types::{AccessKeyId, AliasArn, KeyId, Origin, Principal};
 
 use crate::pipeline::{Call, Failure};
 
@@ -41,6 +41,17 @@ pub(crate) async fn result(
     call: &Call<'_>,
     operation: impl Into<Operation>,
 ) -> Result<outcome::Result, Failure> {
+    match attempt(call, operation).await? {
+        outcome::Result::Rejected(rejected) => Err(rejection(call, rejected.reason()).into()),
+        result => Ok(result),
+    }
+}
+
+/// The same, where the operation has its own words for a rejection.
+pub(crate) async fn attempt(
+    call: &Call<'_>,
+    operation: impl Into<Operation>,
+) -> Result<outcome::Result, Failure> {
     let author = Author {
         principal: &call.principal,
         access_key_id: call.access_key_id.as_ref(),
@@ -51,7 +62,6 @@ pub(crate) async fn result(
     call.note_index(applied.index);
     match applied.outcome.result {
         Some(outcome::Result::Stale(_)) => Err(Failure::Stale),
-        Some(outcome::Result::Rejected(rejected)) => Err(rejection(call, rejected.reason()).into()),
         Some(result) => Ok(result),
         None => Err(messages::internal().into()),
     }
@@ -79,7 +89,7 @@ pub(crate) fn ref_id(key: Option<&proto::KeyRef>) -> Option<KeyId> {
 }
 
 /// The error that a caller gets when the state says no.
-fn rejection(call: &Call<'_>, reason: proto::Reason) -> Error {
+pub(crate) fn rejection(call: &Call<'_>, reason: proto::Reason) -> Error {
     use proto::Reason;
     let key = || call.last_key().map(|key| call.key_arn(key));
     let about_key = |error: fn(&keystead_types::KeyArn) -> Error| {
@@ -123,6 +133,12 @@ fn rejection(call: &Call<'_>, reason: proto::Reason) -> Error {
         Reason::RotationLimit => about_key(|arn| messages::rotation_limit(arn)),
         Reason::RotationNear => about_key(|arn| messages::rotation_near(arn)),
         Reason::NoPendingMaterial => about_key(|arn| messages::no_pending_material(arn)),
+        Reason::MaterialMismatch => messages::incorrect_key_material(),
+        Reason::MaterialExpired => messages::valid_to_not_taken(),
+        Reason::ImportTokenExpired => Error::bare(ErrorCode::ExpiredImportTokenException),
+        Reason::KeyNotImported => {
+            about_key(|arn| messages::origin_not_valid(arn, Origin::AwsKms))
+        }
         Reason::Unspecified
         | Reason::AlreadyInitialised
         | Reason::NotInitialised
@@ -131,6 +147,9 @@ fn rejection(call: &Call<'_>, reason: proto::Reason) -> Error {
         | Reason::AccessKeyExists
         | Reason::KeyExists
         | Reason::AuthorityExists
+        // The operations that meet these say more.
+        | Reason::MaterialPendingRotation
+        | Reason::MaterialNotFound
         | Reason::Malformed => messages::internal(),
         // No operation of KMS meets these.
         Reason::UserExists
@@ -194,6 +213,8 @@ operations!(
     EnableKeyRotation,
     DisableKeyRotation,
     RotateKey,
+    ImportMaterial,
+    DeleteMaterial,
     CreateUser,
     CreateGroup,
     CreateManagedPolicy,

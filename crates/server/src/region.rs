@@ -11,16 +11,16 @@ use keystead_crypto::material::{KeyMaterial, MaterialBinding};
 use keystead_crypto::{random, spec};
 use keystead_raft::{Node, ProposeError, Standing, Unavailable};
 use keystead_state::proto::{self, command};
-use keystead_state::{CLUSTER_VERSION, Command, Credential, Key, KeyUse, Material, Outcome, View};
-use keystead_types::{AccessKeyId, AccountId, KeyId, KeySpec, KeyUsage, Origin, Region};
+use keystead_state::{CLUSTER_VERSION, Command, Credential, Key, Material, Outcome, View};
+use keystead_types::{
+    AccessKeyId, AccountId, KeyArn, KeyId, KeySpec, KeyUsage, MaterialId, Origin, Region,
+};
 use quick_cache::Equivalent;
 use quick_cache::sync::Cache;
 use zeroize::Zeroizing;
 
-use crate::audit::AuditTrail;
 use crate::authenticate::unreadable;
 use crate::boot::BootError;
-use crate::clock;
 use crate::cluster::Authority;
 use crate::sigv4::SigningKey;
 use crate::slow_work::SlowWork;
@@ -33,15 +33,8 @@ const CACHED_MATERIALS: usize = 10_000;
 const CACHED_SIGNING_KEYS: usize = 10_000;
 /// What the sealed key of the authority is bound to: no access key has this id.
 const AUTHORITY_BINDING: &[u8] = b"cluster authority";
-/// Keys deleted by one command at most.
-const DELETE_AT_ONCE: usize = 100;
-/// How often due work is looked for, and the longest an idle clock stands still.
-const DUE_INTERVAL: Duration = Duration::from_secs(1);
-const IDLE_TICK: Duration = Duration::from_secs(60);
 /// How often the state is told of uses of keys, unless said otherwise.
 const USE_INTERVAL: Duration = Duration::from_secs(60);
-/// How long it may take to tell the rest when a node stops.
-const LAST_USES_TIME: Duration = Duration::from_secs(2);
 
 /// A served Region.
 pub struct RegionServer {
@@ -51,7 +44,7 @@ pub struct RegionServer {
     materials: MaterialCache,
     signing_keys: Cache<SigningKeyId, Arc<SigningKey>>,
     learner: bool,
-    use_interval: Duration,
+    pub(crate) use_interval: Duration,
     /// When keys were last used, as far as the state is not told of it.
     pub(crate) uses: KeyUses,
     pub(crate) throttle: Throttle,
@@ -59,6 +52,15 @@ pub struct RegionServer {
     pub(crate) generation: SlowWork,
     /// Where private keys are used that take long to use.
     pub(crate) private_keys: SlowWork,
+}
+
+/// What wrapped material is bound to, beside its id.
+pub(crate) struct MaterialOf {
+    pub(crate) account: AccountId,
+    pub(crate) id: KeyId,
+    pub(crate) spec: KeySpec,
+    pub(crate) usage: KeyUsage,
+    pub(crate) origin: Origin,
 }
 
 /// What a signing key depends on. The version changes with the secret.
@@ -207,6 +209,12 @@ impl RegionServer {
         key: &Key,
         material: &Material,
     ) -> Result<Arc<KeyMaterial>, Error> {
+        if !material.is_present() {
+            // It may be in the cache for a while yet.
+            self.materials.remove(key.id, material.id);
+            let (region, account, id) = (self.name.clone(), key.account, key.id);
+            return Err(messages::pending_import(KeyArn { region, account, id }));
+        }
         let binding = binding(key.account, key.id, material, key.spec, key.usage);
         let unwrap = || {
             self.load_domain_keys(view)?;
@@ -230,22 +238,20 @@ impl RegionServer {
         let material =
             if spec::of(spec).slow { self.generation.run(generate).await? } else { generate() };
         let material = material.map_err(|_| messages::internal())?;
-        self.wrap_material(view, account, id, spec, usage, &material)
+        let origin = Origin::AwsKms;
+        self.wrap_material(view, &MaterialOf { account, id, spec, usage, origin }, &material)
     }
 
     /// Material that is given, wrapped under the current domain key.
     pub(crate) fn wrap_material(
         &self,
         view: &View,
-        account: AccountId,
-        id: KeyId,
-        spec: KeySpec,
-        usage: KeyUsage,
+        key: &MaterialOf,
         material: &KeyMaterial,
     ) -> Result<proto::MaterialRecord, Error> {
         self.load_domain_keys(view)?;
+        let MaterialOf { account, id, spec, usage, origin } = *key;
         let material_id = material.id(&id, spec).map_err(|_| messages::internal())?;
-        let origin = Origin::AwsKms;
         let binding = MaterialBinding { account, key_id: id, material_id, spec, usage, origin };
         Ok(proto::MaterialRecord {
             id: material_id.bytes().to_vec(),
@@ -257,6 +263,11 @@ impl RegionServer {
             state: proto::MaterialState::Current.into(),
             ..Default::default()
         })
+    }
+
+    /// Forgets unwrapped material that is no more.
+    pub(crate) fn forget_material(&self, key: KeyId, material: MaterialId) {
+        self.materials.remove(key, material);
     }
 
     /// The secret of an access key.
@@ -326,100 +337,6 @@ impl RegionServer {
     /// Sixteen random bytes, for an identifier.
     pub(crate) fn entropy(&self) -> Result<[u8; 16], Error> {
         random::bytes().map_err(|_| messages::internal())
-    }
-
-    /// Carries out what falls due, for ever: deletes keys whose window has ended, rotates others,
-    /// and moves an idle clock.
-    pub async fn run_due_work(&self, audit: &AuditTrail) {
-        let mut interval = tokio::time::interval(DUE_INTERVAL);
-        interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let mut last_tick = Instant::now();
-        loop {
-            interval.tick().await;
-            let view = self.view();
-            if !view.is_initialised() || !self.node.leads() {
-                continue;
-            }
-            let mut work = self.due_work(&view).await;
-            if work.is_empty() && last_tick.elapsed() >= IDLE_TICK {
-                work.push(command::Operation::Tick(proto::Tick {}));
-            }
-            for operation in work {
-                last_tick = Instant::now();
-                match self.propose_system(operation).await {
-                    Ok(applied) => self.record_rotations(audit, &applied.outcome),
-                    Err(error) => {
-                        tracing::warn!(%error, region = %self.name, "due work was not carried out");
-                    }
-                }
-            }
-        }
-    }
-
-    /// The commands for what is due, each for a part of it that is not too large.
-    async fn due_work(&self, view: &View) -> Vec<command::Operation> {
-        let now = clock::now();
-        let mut work = Vec::new();
-        let keys: Vec<_> =
-            view.keys_due(now).take(DELETE_AT_ONCE).filter_map(crate::propose::id_ref).collect();
-        if !keys.is_empty() {
-            work.push(command::Operation::DeleteDueKeys(proto::DeleteDueKeys { keys }));
-        }
-        if view.uses_known_since().is_none() {
-            // A region of an earlier version: from now on all nodes understand such a command.
-            work.push(command::Operation::RecordKeyUses(proto::RecordKeyUses::default()));
-        }
-        match self.due_rotations(view, now).await {
-            Ok(rotations) => work.extend(rotations),
-            Err(error) => {
-                tracing::warn!(%error, region = %self.name, "no material for keys that rotate");
-            }
-        }
-        work
-    }
-
-    /// Tells the state when keys were last used, for ever: at most one command in an interval, with
-    /// what it knows wrong by an interval or more.
-    pub async fn run_use_reports(&self) {
-        let mut interval = tokio::time::interval(self.use_interval);
-        interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let least = u64::try_from(self.use_interval.as_millis()).unwrap_or(u64::MAX);
-        loop {
-            interval.tick().await;
-            if let Err(error) = self.report_uses(least).await {
-                tracing::warn!(%error, region = %self.name, "uses of keys were not told");
-            }
-        }
-    }
-
-    /// Tells the state all that this node knows of uses of keys: the last thing before it stops.
-    pub async fn report_last_uses(&self) {
-        let telling = async {
-            while self.report_uses(0).await? {}
-            Ok::<(), Error>(())
-        };
-        match tokio::time::timeout(LAST_USES_TIME, telling).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!(%error, region = %self.name, "uses of keys are lost"),
-            Err(_) => tracing::warn!(region = %self.name, "uses of keys are lost: no time is left"),
-        }
-    }
-
-    /// Proposes one command about uses of keys, if there is anything to tell.
-    async fn report_uses(&self, least_ms: u64) -> Result<bool, Error> {
-        let view = self.view();
-        if !view.is_initialised() {
-            return Ok(false);
-        }
-        let told = self.uses.worth_telling(&view, least_ms);
-        if told.is_empty() {
-            return Ok(false);
-        }
-        let uses = told.iter().map(KeyUse::record).collect();
-        let command = command::Operation::RecordKeyUses(proto::RecordKeyUses { uses });
-        self.propose_system(command).await?;
-        self.uses.forget(&told);
-        Ok(true)
     }
 
     /// Makes the domain keys of a View usable here, unless they are already.

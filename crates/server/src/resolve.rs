@@ -12,6 +12,7 @@ use keystead_crypto::blob::ParsedBlob;
 use keystead_state::{Grant, Key, View};
 use keystead_types::{
     AccountId, AliasArn, AliasName, Arn, GrantId, KeyArn, KeyId, KmsArn, PARTITION, Region,
+    UnixMillis,
 };
 
 use crate::conditions::Facts;
@@ -281,6 +282,8 @@ pub(crate) struct Resolver<'a> {
     pub(crate) view: &'a View,
     pub(crate) region: &'a RegionServer,
     pub(crate) account: AccountId,
+    /// Material that has expired by then is gone.
+    pub(crate) now: UnixMillis,
 }
 
 impl Resolver<'_> {
@@ -293,7 +296,7 @@ impl Resolver<'_> {
             Name::Account => (Asked::Anything, Some(self.account), Found::Account),
             Name::Key { reference, aliases } => self.key(reference, aliases)?,
             Name::Ciphertext(id) => {
-                let key = self.view.key(&id).cloned();
+                let key = self.known_key(&id);
                 let owner = key.as_ref().map(|key| key.account);
                 // Never shown: without an owner nothing allows it, and the denial says so.
                 let absent = || Found::Absent(Error::bare(ErrorCode::AccessDeniedException));
@@ -313,7 +316,7 @@ impl Resolver<'_> {
             Name::AliasTarget(name) => {
                 let name = alias_name(name)?;
                 let alias = self.view.alias(self.account, &name);
-                let key = alias.and_then(|alias| self.view.key(&alias.target)).cloned();
+                let key = alias.and_then(|alias| self.known_key(&alias.target));
                 let arn = self.alias_arn(self.account, name);
                 let absent = || Found::Absent(messages::alias_not_found(&arn));
                 let found = key.map_or_else(absent, Found::Key);
@@ -357,7 +360,7 @@ impl Resolver<'_> {
         let named = grant_token::read(self.region, token)?;
         let gone = || messages::grant_not_found(named.grant);
         let grant = self.view.grant(&named.grant).ok_or_else(gone)?.clone();
-        let key = self.view.key(&named.key).ok_or_else(gone)?.clone();
+        let key = self.known_key(&named.key).ok_or_else(gone)?;
         let arn = KeyArn { region: self.region.name().clone(), account: key.account, id: key.id };
         Ok((Asked::Arn(arn.into()), Some(key.account), Found::Grant { grant, key }))
     }
@@ -399,9 +402,14 @@ impl Resolver<'_> {
         }
     }
 
+    /// The key of this id, as it is now.
+    fn known_key(&self, id: &KeyId) -> Option<Arc<Key>> {
+        self.view.key(id).map(|key| key.as_of(self.now))
+    }
+
     fn key_by_id(&self, account: AccountId, id: KeyId) -> (Asked, Option<AccountId>, Found) {
         let arn = KeyArn { region: self.region.name().clone(), account, id };
-        let key = self.view.key(&id).filter(|key| key.account == account).cloned();
+        let key = self.known_key(&id).filter(|key| key.account == account);
         let absent = || Found::Absent(messages::key_not_found(&arn));
         let found = key.map_or_else(absent, Found::Key);
         (Asked::Arn(arn.into()), Some(account), found)
@@ -413,7 +421,7 @@ impl Resolver<'_> {
         name: AliasName,
     ) -> (Asked, Option<AccountId>, Found) {
         let alias = self.view.alias(account, &name);
-        let key = alias.and_then(|alias| self.view.key(&alias.target)).cloned();
+        let key = alias.and_then(|alias| self.known_key(&alias.target));
         let arn = self.alias_arn(account, name);
         let absent = || Found::Absent(messages::alias_not_found(&arn));
         let found = key.map_or_else(absent, Found::Key);

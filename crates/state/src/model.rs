@@ -165,6 +165,18 @@ pub struct Rotation {
     pub next: UnixMillis,
 }
 
+impl Material {
+    /// Whether it is there: imported material may have been deleted, or have expired.
+    pub fn is_present(&self) -> bool {
+        !self.wrapped.is_empty()
+    }
+
+    /// Whether it remains a part of its key for good: what it encrypted may be anywhere.
+    pub fn is_lasting(&self) -> bool {
+        self.state != MaterialState::PendingRotation
+    }
+}
+
 /// The relatives of a multi-Region key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MultiRegion {
@@ -222,6 +234,56 @@ impl Key {
     /// The material whose id begins with these 16 bytes, as a ciphertext names it.
     pub fn material_by_prefix(&self, prefix: &[u8; 16]) -> Option<&Material> {
         self.materials.iter().find(|material| material.id.bytes()[..16] == prefix[..])
+    }
+
+    /// Whether all its materials are there that it ever encrypted with.
+    pub fn is_whole(&self) -> bool {
+        let mut lasting = self.materials.iter().filter(|material| material.is_lasting());
+        self.current().is_some() && lasting.all(Material::is_present)
+    }
+
+    /// When the first of its materials expires.
+    pub fn next_expiry(&self) -> Option<UnixMillis> {
+        self.materials.iter().filter_map(|material| material.expires).min()
+    }
+
+    /// The same key, without what has expired of it at this time.
+    #[must_use]
+    pub fn as_of(self: &Arc<Self>, time: UnixMillis) -> Arc<Self> {
+        if self.next_expiry().is_none_or(|expiry| expiry > time) {
+            return self.clone();
+        }
+        let mut key = Self::clone(self);
+        key.expire(time);
+        Arc::new(key)
+    }
+
+    /// Takes away the materials that have expired; `false` if none has.
+    pub(crate) fn expire(&mut self, time: UnixMillis) -> bool {
+        let expired = |material: &Material| material.expires.is_some_and(|at| at <= time);
+        let gone = self.materials.iter().filter(|material| expired(material));
+        let gone: Vec<MaterialId> = gone.map(|material| material.id).collect();
+        gone.iter().for_each(|id| self.take_material(*id));
+        !gone.is_empty()
+    }
+
+    /// Takes a material away. The key remembers which one it was, but for one that it has never
+    /// encrypted with, and waits for it.
+    pub(crate) fn take_material(&mut self, id: MaterialId) {
+        let Some(taken) = self.materials.iter_mut().find(|material| material.id == id) else {
+            return;
+        };
+        if taken.is_lasting() {
+            (taken.wrapped, taken.expires) = (Box::default(), None);
+            if matches!(self.state, KeyState::Enabled | KeyState::Disabled) {
+                self.state = KeyState::PendingImport;
+            }
+            return;
+        }
+        let current = self.current().map(|material| material.id);
+        self.materials = self.materials.iter().filter(|one| one.id != id).cloned().collect();
+        let place = self.materials.iter().position(|one| Some(one.id) == current);
+        self.current_material = place.and_then(|place| u32::try_from(place).ok());
     }
 
     /// Whether its deletion window has ended.

@@ -120,7 +120,8 @@ impl<'v> Transition<'v> {
 
     /// Most changes leave alone what is indexed.
     fn reindex_key(&mut self, old: &Key, new: &Key) {
-        let indexed = |key: &Key| (key.policy.id, key.deletion, key.rotation_due());
+        let indexed =
+            |key: &Key| (key.policy.id, key.deletion, key.rotation_due(), key.next_expiry());
         if indexed(old) != indexed(new) {
             // In this order, so that a document that both carry is not taken away in between.
             self.count_policy(&new.policy.id, true);
@@ -140,6 +141,9 @@ impl<'v> Transition<'v> {
         }
         if let Some(rotation) = key.rotation_due() {
             self.view.rotations.insert_mut((rotation, key.id));
+        }
+        if let Some(expiry) = key.next_expiry() {
+            self.view.expiries.insert_mut((expiry, key.id));
         }
     }
 
@@ -174,6 +178,9 @@ impl<'v> Transition<'v> {
         }
         if let Some(rotation) = key.rotation_due() {
             self.view.rotations.remove_mut(&(rotation, key.id));
+        }
+        if let Some(expiry) = key.next_expiry() {
+            self.view.expiries.remove_mut(&(expiry, key.id));
         }
     }
 

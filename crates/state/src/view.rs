@@ -38,6 +38,8 @@ pub struct View {
     pub(crate) aliases_by_key: RedBlackTreeSetSync<(KeyId, AliasName)>,
     pub(crate) deletions: RedBlackTreeSetSync<(UnixMillis, KeyId)>,
     pub(crate) rotations: RedBlackTreeSetSync<(UnixMillis, KeyId)>,
+    /// When the first material of a key expires.
+    pub(crate) expiries: RedBlackTreeSetSync<(UnixMillis, KeyId)>,
     pub(crate) directory: Directory,
     pub(crate) grants: HashTrieMapSync<GrantId, Arc<Grant>>,
     pub(crate) grants_by_key: RedBlackTreeSetSync<(KeyId, GrantId)>,
@@ -89,6 +91,7 @@ impl Default for View {
             aliases_by_key: RedBlackTreeSetSync::default(),
             deletions: RedBlackTreeSetSync::default(),
             rotations: RedBlackTreeSetSync::default(),
+            expiries: RedBlackTreeSetSync::default(),
             directory: Directory::default(),
             grants: HashTrieMapSync::default(),
             grants_by_key: RedBlackTreeSetSync::default(),
@@ -302,6 +305,11 @@ impl View {
             .iter()
             .take_while(move |(due, _)| *due <= clock)
             .filter_map(|(_, id)| self.keys.get(id))
+    }
+
+    /// Keys of which some material has expired by `clock`, the earliest first.
+    pub fn keys_expired(&self, clock: UnixMillis) -> impl Iterator<Item = KeyId> {
+        self.expiries.iter().take_while(move |(due, _)| *due <= clock).map(|(_, id)| *id)
     }
 
     /// When the next deletion window ends.

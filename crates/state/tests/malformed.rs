@@ -149,6 +149,27 @@ fn uses() -> impl Strategy<Value = Operation> {
         .prop_map(|uses| Operation::RecordKeyUses(proto::RecordKeyUses { uses }))
 }
 
+fn on_material() -> impl Strategy<Value = Operation> {
+    let import = (key(), proptest::option::of(material()), any::<i32>(), any::<u64>());
+    (import, bytes(), 0..3_u8).prop_map(|(import, material_id, which)| {
+        let (key, material, intent, token_expires_ms) = import;
+        match which {
+            0 => Operation::ImportMaterial(proto::ImportMaterial {
+                key,
+                material,
+                intent: intent.rem_euclid(4),
+                description_given: intent < 0,
+                token_expires_ms,
+            }),
+            1 => Operation::DeleteMaterial(proto::DeleteMaterial { key, material_id }),
+            _ => {
+                let keys = key.into_iter().collect();
+                Operation::ExpireMaterials(proto::ExpireMaterials { keys })
+            }
+        }
+    })
+}
+
 fn on_alias() -> impl Strategy<Value = Operation> {
     (number(), text(), key(), 0..3_u8).prop_map(|(account, name, target, which)| match which {
         0 => Operation::CreateAlias(proto::CreateAlias { account, name, target }),
@@ -189,6 +210,7 @@ fn operation() -> impl Strategy<Value = Operation> {
     prop_oneof![
         2 => create_key(),
         3 => on_key(),
+        2 => on_material(),
         3 => on_alias(),
         1 => on_cluster(),
         1 => due,

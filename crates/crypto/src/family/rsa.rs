@@ -31,9 +31,21 @@ impl RsaKey {
         Self::in_our_form(spec, pair)
     }
 
-    /// A key that somebody else encoded, in PKCS#8.
+    /// A key that somebody else made, in PKCS#8.
     pub(crate) fn import(spec: KeySpec, der: &[u8]) -> Result<Self, MaterialError> {
-        Self::in_our_form(spec, parse(spec, der)?)
+        let key = Self::in_our_form(spec, parse(spec, der)?)?;
+        let fits = has_balanced_primes(key.secret()).unwrap_or_default() && key.is_consistent();
+        if fits { Ok(key) } else { Err(MaterialError::Malformed) }
+    }
+
+    /// Whether the private key undoes the public one: the library checks what the numbers say of
+    /// each other, and not that the primes are some.
+    fn is_consistent(&self) -> bool {
+        let (algorithm, message) = (SigningAlgorithm::RsassaPssSha256, b"pairwise consistency");
+        let signed = self.sign(algorithm, MessageType::Raw, message);
+        signed.is_ok_and(|signature| {
+            self.public.verify(algorithm, MessageType::Raw, message, &signature).is_ok()
+        })
     }
 
     /// A key as it is stored, in PKCS#8; its form is kept, whatever the library would make of it.
@@ -116,6 +128,23 @@ fn parse(spec: KeySpec, der: &[u8]) -> Result<KeyPair, MaterialError> {
     // The library does not mind what comes after.
     der::sequence(der).ok_or(MaterialError::Malformed)?;
     KeyPair::from_pkcs8(der).map_err(|_| MaterialError::Malformed)
+}
+
+/// Whether modulus has two different prime factors of half its length (FIPS 186-5, A.1.1).
+fn has_balanced_primes(pkcs8: &[u8]) -> Option<bool> {
+    let (_, info, _) = der::element(pkcs8)?;
+    let (_, _version, info) = der::element(info)?;
+    let (_, _algorithm, info) = der::element(info)?;
+    let (_, key, _) = der::element(info)?;
+    let (_, mut numbers, _) = der::element(key)?;
+    let mut next = || {
+        let (_, number, rest) = der::element(numbers)?;
+        numbers = rest;
+        Some(number.strip_prefix(&[0]).unwrap_or(number))
+    };
+    let [_version, modulus, _e, _d, p, q] = [next()?, next()?, next()?, next()?, next()?, next()?];
+    let half = |prime: &[u8]| 2 * prime.len() == modulus.len() && prime[0] >= 0x80;
+    Some(half(p) && half(q) && p != q)
 }
 
 fn key_size(spec: KeySpec) -> Option<KeySize> {

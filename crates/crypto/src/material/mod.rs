@@ -96,6 +96,12 @@ impl KeyMaterial {
         }
     }
 
+    /// Whether there is any material of this spec that can be imported.
+    pub fn is_importable(spec: KeySpec) -> bool {
+        let kind = kind_of(spec);
+        matches!(kind, Ok(kind::SYMMETRIC | kind::HMAC | kind::RSA | kind::EC))
+    }
+
     /// The form that is wrapped: a byte for the kind, then the secret, as
     /// `docs/cryptography.md` says. Whoever has it has the key.
     pub fn encode(&self) -> Zeroizing<Vec<u8>> {

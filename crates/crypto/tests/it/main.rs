@@ -5,6 +5,7 @@ mod blob;
 mod documentation;
 mod envelope;
 mod forgery;
+mod import;
 mod interop;
 mod keyring;
 mod malformed;

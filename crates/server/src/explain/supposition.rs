@@ -75,7 +75,8 @@ impl<'a> Supposition<'a> {
         let target = Target::any_name(self.key, self.action.name)
             .stating(self.action.facts.clone())
             .context(&self.encryption_context);
-        let resolved = Resolver { view, region, account }.resolve(target);
+        let now = self.supposed.time.max(view.clock());
+        let resolved = Resolver { view, region, account, now }.resolve(target);
         let mut resource = resolved.map_err(|error| invalid(text(&error)))?;
         if let Found::Absent(error) = &resource.found {
             return Err(NoAnswer::Absent(text(error)));

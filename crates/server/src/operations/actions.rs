@@ -109,6 +109,7 @@ mod tests {
             ("kms:Decrypt", "kms:EncryptionAlgorithm", "SYMMETRIC_DEFAULT"),
             ("kms:reencryptfrom", "kms:EncryptionAlgorithm", "SYMMETRIC_DEFAULT"),
             ("kms:Sign", "kms:MessageType", "RAW"),
+            ("kms:ImportKeyMaterial", "kms:ExpirationModel", "KEY_MATERIAL_EXPIRES"),
             ("kms:PutKeyPolicy", "kms:PolicyName", "default"),
             ("kms:EnableKeyRotation", "kms:RotationPeriodInDays", "365"),
             ("kms:ScheduleKeyDeletion", "kms:ScheduleKeyDeletionPendingWindowInDays", "30"),

@@ -1,6 +1,7 @@
-//! CreateKey: a new key, usable as soon as this returns.
+//! CreateKey: a new key, usable as soon as this returns, unless its material is to be imported.
 
 use keystead_api::{Error, ErrorCode, kms, messages};
+use keystead_crypto::material::KeyMaterial;
 use keystead_crypto::spec;
 use keystead_state::proto::{self, outcome};
 use keystead_types::{KeyArn, KeyId, KeySpec, KeyUsage, Origin};
@@ -23,10 +24,10 @@ impl Operation for CreateKey {
     const READ_ONLY: bool = false;
 
     fn refuse_unsupported(input: &Self::Input) -> Result<(), Error> {
-        use kms::{OriginType, OriginType::AwsKms};
+        use kms::OriginType::{self, AwsKms, External};
         let origin = input.origin();
         refuse_members(&[
-            ("Origin", !matches!(origin, OriginType::Unspecified | AwsKms)),
+            ("Origin", !matches!(origin, OriginType::Unspecified | AwsKms | External)),
             ("CustomKeyStoreId", input.custom_key_store_id.is_some()),
             ("XksKeyId", input.xks_key_id.is_some()),
             ("MultiRegion", input.multi_region()),
@@ -41,7 +42,7 @@ impl Operation for CreateKey {
                 .fact("kms:CustomerMasterKeySpec", spec)
                 .fact("kms:KeyUsage", usage)
                 .fact("kms:CustomerMasterKeyUsage", usage)
-                .fact("kms:KeyOrigin", Origin::AwsKms.as_str())
+                .fact("kms:KeyOrigin", origin(input).as_str())
                 .flag("kms:MultiRegion", Some(input.multi_region()))
                 .flag(
                     "kms:BypassPolicyLockoutSafetyCheck",
@@ -57,7 +58,10 @@ impl Operation for CreateKey {
     }
 
     fn check(_: &Call<'_>, input: &Self::Input) -> Result<(), Error> {
-        spec_and_usage(input)?;
+        let (spec, _) = spec_and_usage(input)?;
+        if origin(input) == Origin::External && !KeyMaterial::is_importable(spec) {
+            return Err(messages::not_importable(spec));
+        }
         if let Some(given) = &input.policy {
             put_key_policy::check_document(given)?;
         }
@@ -67,9 +71,12 @@ impl Operation for CreateKey {
     async fn execute(call: &Call<'_>, input: &Self::Input) -> Result<Self::Output, Failure> {
         let (spec, usage) = spec_and_usage(input)?;
         let id = KeyId::from_random(call.region.entropy()?, false);
-        let material =
-            call.region.new_material(&call.view, call.account(), id, spec, usage).await?;
-        let (tags, origin) = (tags::to_map(&input.tags)?, Origin::AwsKms);
+        let (tags, origin) = (tags::to_map(&input.tags)?, origin(input));
+        let (region, account) = (call.region, call.account());
+        let material = match origin {
+            Origin::External => None,
+            _ => Some(region.new_material(&call.view, account, id, spec, usage).await?),
+        };
         let facts = KeyFacts { id, spec, usage, origin, primary: None, tags: &tags };
         let checked = input.policy.is_some() && !input.bypass_policy_lockout_safety_check();
         let lockout_check = checked.then(|| call.next_policy(&facts, call.account()));
@@ -80,7 +87,7 @@ impl Operation for CreateKey {
             usage: usage.code().into(),
             origin: origin.code().into(),
             description: input.description().to_owned(),
-            material: Some(material),
+            material,
             policy: input
                 .policy
                 .clone()
@@ -127,6 +134,14 @@ impl Operation for CreateKey {
 
     fn record_response(_: &Call<'_>, output: &Self::Output) -> Parameters {
         Parameters::new().message("keyMetadata", output.key_metadata.as_ref())
+    }
+}
+
+/// Where the material comes from: from here unless stated.
+fn origin(input: &kms::CreateKeyRequest) -> Origin {
+    match input.origin() {
+        kms::OriginType::External => Origin::External,
+        _ => Origin::AwsKms,
     }
 }
 

@@ -2,7 +2,7 @@
 //! AWS KMS developer guide, "Key states of AWS KMS keys", one rule per kind of row.
 
 use keystead_api::{Error, messages};
-use keystead_types::{KeyArn, KeyState};
+use keystead_types::{KeyArn, KeyState, Origin};
 
 /// One kind of row of the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,22 +21,43 @@ pub(crate) enum StateRule {
     Rotatable,
     /// Its automatic rotation is changed; what cannot rotate is told so before its state.
     Schedulable,
+    /// Material is to be imported: the key's has to come from elsewhere.
+    ImportPrepared,
+    /// Material is imported.
+    Imported,
+    /// Imported material is taken away, also from a key that is on the way to deletion.
+    ImportUndone,
 }
 
-/// Whether a key's state is one that the rule accepts.
-pub(crate) fn check(rule: StateRule, state: KeyState, arn: &KeyArn) -> Result<(), Error> {
+/// Whether a key's origin and state are such that the rule accepts them.
+pub(crate) fn check(
+    rule: StateRule,
+    origin: Origin,
+    state: KeyState,
+    arn: &KeyArn,
+) -> Result<(), Error> {
     use KeyState as State;
+    use StateRule::{ImportPrepared, ImportUndone, Imported};
+    if matches!(rule, ImportPrepared | Imported | ImportUndone) && origin != Origin::External {
+        return Err(messages::origin_not_valid(arn, origin));
+    }
     let pending = matches!(state, State::PendingDeletion | State::PendingReplicaDeletion);
     match rule {
         StateRule::Any => Ok(()),
         StateRule::PendingDeletion if pending => Ok(()),
         StateRule::PendingDeletion => Err(messages::not_pending_deletion(arn)),
+        ImportUndone if pending => Ok(()),
         _ if state == State::PendingReplicaDeletion => Err(messages::pending_replica_deletion(arn)),
         _ if pending => Err(messages::pending_deletion(arn)),
         StateRule::NotPendingDeletion => Ok(()),
         StateRule::Schedulable => match state {
             State::Creating => Err(messages::creating(arn)),
             State::Disabled => Err(messages::disabled(arn)),
+            _ => Ok(()),
+        },
+        ImportPrepared | Imported | ImportUndone => match state {
+            State::Creating => Err(messages::creating(arn)),
+            State::Updating if rule != Imported => Err(messages::updating(arn)),
             _ => Ok(()),
         },
         StateRule::Usable | StateRule::Switchable | StateRule::Rotatable => match state {

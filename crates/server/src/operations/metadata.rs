@@ -3,7 +3,7 @@
 use keystead_api::kms;
 use keystead_crypto::spec;
 use keystead_state::Key;
-use keystead_types::{KeyArn, KeySpec, KeyState, KeyUsage, Region};
+use keystead_types::{KeyArn, KeySpec, KeyState, KeyUsage, Origin, Region, UnixMillis};
 
 use crate::convert;
 
@@ -32,6 +32,8 @@ pub(super) fn key_metadata(key: &Key, region: &Region) -> kms::KeyMetadata {
         encapsulation_algorithms: algorithms.encapsulation,
         multi_region: Some(key.id.multi_region()),
         current_key_material_id: material_id(key),
+        expiration_model: convert::member(expiration_model(key)),
+        valid_to: expiry(key).map(convert::timestamp),
         ..Default::default()
     }
 }
@@ -39,6 +41,21 @@ pub(super) fn key_metadata(key: &Key, region: &Region) -> kms::KeyMetadata {
 /// The older name of the spec. Its list of names ended before the newer specs came.
 pub(super) fn customer_master_key_spec(key: &Key) -> Option<i32> {
     convert::member(kms::CustomerMasterKeySpec::from_text(key.spec.as_str()))
+}
+
+/// Whether the imported material of a key expires, as long as all of it is there.
+fn expiration_model(key: &Key) -> Option<kms::ExpirationModelType> {
+    let imported = key.origin == Origin::External && key.is_whole();
+    imported.then(|| match expiry(key) {
+        Some(_) => kms::ExpirationModelType::KeyMaterialExpires,
+        None => kms::ExpirationModelType::KeyMaterialDoesNotExpire,
+    })
+}
+
+/// When the first of the materials expires that the key needs, while it has them all.
+fn expiry(key: &Key) -> Option<UnixMillis> {
+    let needed = key.materials.iter().filter(|material| material.is_lasting());
+    needed.filter_map(|material| material.expires).min().filter(|_| key.is_whole())
 }
 
 /// Only a symmetric key's material has an id that anybody needs: its ciphertexts name it.

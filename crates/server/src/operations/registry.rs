@@ -61,6 +61,7 @@ pub(super) fn visit_all(visitor: &mut impl Visit) {
     visitor.visit::<decapsulate::Decapsulate>();
     visitor.visit::<decrypt::Decrypt>();
     visitor.visit::<delete_alias::DeleteAlias>();
+    visitor.visit::<delete_imported_key_material::DeleteImportedKeyMaterial>();
     visitor.visit::<derive_shared_secret::DeriveSharedSecret>();
     visitor.visit::<describe_key::DescribeKey>();
     visitor.visit::<disable_key::DisableKey>();
@@ -78,7 +79,9 @@ pub(super) fn visit_all(visitor: &mut impl Visit) {
     visitor.visit::<get_key_last_usage::GetKeyLastUsage>();
     visitor.visit::<get_key_policy::GetKeyPolicy>();
     visitor.visit::<get_key_rotation_status::GetKeyRotationStatus>();
+    visitor.visit::<get_parameters_for_import::GetParametersForImport>();
     visitor.visit::<get_public_key::GetPublicKey>();
+    visitor.visit::<import_key_material::ImportKeyMaterial>();
     visitor.visit::<list_aliases::ListAliases>();
     visitor.visit::<list_grants::ListGrants>();
     visitor.visit::<list_key_policies::ListKeyPolicies>();

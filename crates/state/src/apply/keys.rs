@@ -93,8 +93,8 @@ fn set_state(
     if key.state == KeyState::PendingImport {
         return Err(Reason::KeyPendingImport.into());
     }
-    // A cancelled deletion leaves a key disabled even if it never had material to be enabled with.
-    let lacks_material = state == KeyState::Enabled && key.current().is_none();
+    // A cancelled deletion leaves a key disabled even if it has no material to be enabled with.
+    let lacks_material = state == KeyState::Enabled && !key.is_whole();
     let state = if lacks_material { KeyState::PendingImport } else { state };
     if key.state != state {
         if state == KeyState::Disabled {

@@ -4,6 +4,7 @@ mod aliases;
 mod cluster;
 mod grants;
 mod iam;
+mod imports;
 mod keys;
 mod policies;
 mod requests;
@@ -132,6 +133,9 @@ fn execute(next: &mut Transition<'_>, command: &Command, operation: &Operation) 
         Operation::RotateKey(op) => rotation::rotate(next, at, op),
         Operation::RotateDueKeys(op) => rotation::rotate_due(next, op),
         Operation::RecordKeyUses(op) => uses::record(next, op),
+        Operation::ImportMaterial(op) => imports::import(next, at, op),
+        Operation::DeleteMaterial(op) => imports::delete(next, at, op),
+        Operation::ExpireMaterials(op) => imports::expire(next, op),
         Operation::Tick(_) => Ok(done()),
         Operation::CreateUser(op) => iam::users::create(next, at, op),
         Operation::CreateGroup(op) => iam::groups::create(next, op),

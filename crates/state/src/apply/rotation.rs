@@ -45,8 +45,11 @@ pub(super) fn disable(
 /// Rotates on demand, which leaves the dates of automatic rotations alone.
 pub(super) fn rotate(next: &mut Transition<'_>, at: u64, op: &proto::RotateKey) -> Execution {
     let mut key = fresh_key(next, at, op.key.as_ref())?;
-    refuse_unusable(&key)?;
     let clock = next.view.clock;
+    if key.expire(clock) {
+        key.rights_removed_at = next.index();
+    }
+    refuse_unusable(&key)?;
     if !key.can_rotate() {
         return Err(Reason::Malformed.into());
     }
