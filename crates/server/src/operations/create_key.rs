@@ -56,12 +56,12 @@ impl Operation for CreateKey {
         Ok(targets)
     }
 
-    fn check(_: &Call<'_>, input: &Self::Input) -> Result<(), Error> {
+    fn check(call: &Call<'_>, input: &Self::Input) -> Result<(), Error> {
         spec_and_usage(input)?;
         if let Some(given) = &input.policy {
-            put_key_policy::check_document(given)?;
+            put_key_policy::check_document(call, given)?;
         }
-        tags::to_map(&input.tags).map(|_| ())
+        tags::to_map(call, &input.tags).map(|_| ())
     }
 
     async fn execute(call: &Call<'_>, input: &Self::Input) -> Result<Self::Output, Failure> {
@@ -69,7 +69,7 @@ impl Operation for CreateKey {
         let id = KeyId::from_random(call.region.entropy()?, false);
         let material =
             call.region.new_material(&call.view, call.account(), id, spec, usage).await?;
-        let (tags, origin) = (tags::to_map(&input.tags)?, Origin::AwsKms);
+        let (tags, origin) = (tags::to_map(call, &input.tags)?, Origin::AwsKms);
         let facts = KeyFacts { id, spec, usage, origin, primary: None, tags: &tags };
         let checked = input.policy.is_some() && !input.bypass_policy_lockout_safety_check();
         let lockout_check = checked.then(|| call.next_policy(&facts, call.account()));
