@@ -1,10 +1,11 @@
 """Listings: their markers, and that each item is listed once whatever comes and goes."""
 
 import base64
+import subprocess
 
 import pytest
 from expect import refused
-from node import ACCOUNT, OTHER_ACCOUNT
+from node import ACCOUNT, OTHER_ACCOUNT, binary, harness
 
 INVALID = "The marker is not valid for this request."
 ROOT = f"arn:aws:iam::{ACCOUNT}:root"
@@ -156,3 +157,11 @@ def test_names_of_aliases(kms, keys):
     with refused("AlreadyExistsException", f"An alias with the name {arn}alias/awsome already exists"):
         kms.create_alias(AliasName="alias/awsome", TargetKeyId=keys[1])
     kms.create_alias(AliasName="alias/Awsome", TargetKeyId=keys[1])
+
+
+def test_two_thousand_keys_are_listed_once_each():
+    """The small version of `scripts/long listings`."""
+    command = [harness(), "listings", "--binary", binary(), "--keys", "2000"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    print(done.stdout)
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -89,5 +89,8 @@ fn a_command_without_quotas_is_of_version_1_and_counts_no_keys() {
     let with = limited(SMALL, create_key(9));
     assert_eq!(with.version, Quotas::VERSION);
     const { assert!(Quotas::VERSION <= CLUSTER_VERSION) };
-    assert_eq!(limited(SMALL, disable(1)), Command { authorised_at: u64::MAX, ..command(START, disable(1)) });
+    assert_eq!(
+        limited(SMALL, disable(1)),
+        Command { authorised_at: u64::MAX, ..command(START, disable(1)) }
+    );
 }
