@@ -36,8 +36,9 @@ pub async fn run(options: &Options) -> Result<Outcome> {
     let most = options.keys * 2 + 1000;
     let more = format!("[quotas]\nkeys_per_account = {}\n", most.min(1_000_000));
     let mut node = Node::start_with(&options.common.binary, &more).await?;
+    let begun = Instant::now();
     node.restart().await?;
-    let empty = node.resident_bytes()?;
+    let (started_empty, empty) = (begun.elapsed().as_secs_f64(), node.resident_bytes()?);
     let made = seed(node.target(), options.keys).await?;
 
     let over = Arc::new(AtomicBool::new(false));
@@ -79,7 +80,7 @@ pub async fn run(options: &Options) -> Result<Outcome> {
         aliases.len(),
         grants.len(),
         per_key as f64 * MANY / f64::from(1 << 20),
-        started * MANY / options.keys.max(1) as f64,
+        started_empty + (started - started_empty) * MANY / options.keys.max(1) as f64,
     );
     Ok(outcome)
 }
