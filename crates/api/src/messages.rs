@@ -296,6 +296,12 @@ pub fn tags_too_many() -> Error {
     Error::new(ErrorCode::TagException, "Too many tags")
 }
 
+/// A tag with a character that tags cannot have.
+pub fn tags_characters() -> Error {
+    let text = "Tag keys and values can have letters, numbers, spaces and + - = . _ : / @ only";
+    Error::new(ErrorCode::TagException, text)
+}
+
 /// A tag key with AWS's prefix.
 pub fn tags_reserved() -> Error {
     Error::new(ErrorCode::TagException, "Tags beginning with aws: are reserved")

@@ -27,6 +27,7 @@ mod operations_port;
 mod pipeline;
 mod propose;
 mod question;
+mod quotas;
 mod readiness;
 mod region;
 mod resolve;
@@ -47,8 +48,12 @@ pub mod process {
 
 pub use audit::AuditTrail;
 pub use front::{Front, FrontOptions, Listener, ListenerError};
+pub use keystead_policy::MAX_KEY_POLICY_BYTES;
 pub use keystead_raft::peer;
 pub use keystead_raft::{Member, MinFree, Reads, Status};
+pub use keystead_state::Quotas as ResourceQuotas;
 pub use operations_port::OperationsPort;
+pub use quotas::Quotas;
 pub use readiness::Readiness;
 pub use region::RegionServer;
+pub use throttle::{Class, Rates, RequestQuotas};

@@ -21,6 +21,12 @@ fn describe() {
         "keystead_requests_total",
         "Requests answered, by operation and error code (`none` for success)."
     );
+    describe_counter!(
+        "keystead_throttled_total",
+        "Requests refused with ThrottlingException, by reason (`quota`: the account's of the class; \
+         `share`: the account's part of what is worked on; `inside`: too many requests of all; \
+         `slow_work`: too many wait for a slow key) and class (`none` but for quotas)."
+    );
     describe_histogram!(
         "keystead_raft_sync_seconds",
         Unit::Seconds,
@@ -64,6 +70,7 @@ fn describe() {
 
 thread_local! {
     // Looking a counter up by its labels costs more than counting.
+    static THROTTLED: RefCell<HashMap<(&'static str, &'static str), Counter>> = RefCell::default();
     static REQUESTS: RefCell<HashMap<(&'static str, &'static str), Counter>> = RefCell::default();
 }
 
@@ -74,5 +81,14 @@ pub(crate) fn request(operation: &'static str, error: Option<&'static str>) {
         let register =
             || counter!("keystead_requests_total", "operation" => operation, "code" => code);
         counters.entry((operation, code)).or_insert_with(register).increment(1);
+    });
+}
+
+/// Counts one request that was too much, by reason and class.
+pub(crate) fn throttled(reason: &'static str, class: &'static str) {
+    THROTTLED.with_borrow_mut(|counters| {
+        let register =
+            || counter!("keystead_throttled_total", "reason" => reason, "class" => class);
+        counters.entry((reason, class)).or_insert_with(register).increment(1);
     });
 }

@@ -9,6 +9,7 @@
 //! the barrier and is authorised once more.
 
 use std::future::Future;
+use std::iter;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -32,6 +33,7 @@ use crate::operations::{Operation, key_state};
 use crate::question;
 use crate::region::RegionServer;
 use crate::resolve::{Asked, Found, Resolver, Resource};
+use crate::throttle::Class;
 
 /// How long a request may take, waiting for a leader included.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -91,6 +93,11 @@ impl Attempts {
     /// The first attempt.
     pub(crate) fn new(request: RequestId) -> Self {
         Self { request, made: 0, deadline: Instant::now() + DEADLINE }
+    }
+
+    /// Whether none was made before: a request is counted once.
+    pub(crate) fn is_first(&self) -> bool {
+        self.made == 0
     }
 
     /// Waits until the next attempt may be made; `false` if there is no time for one.
@@ -258,7 +265,7 @@ pub(crate) fn handle<O: Operation>(handling: Handling) -> Answering {
         record.read_only(O::READ_ONLY);
         let mut attempts = Attempts::new(handling.request.request_id);
         let result = loop {
-            match attempt::<O>(&handling, &mut record, attempts.deadline).await {
+            match attempt::<O>(&handling, &mut record, &attempts).await {
                 Ok(body) => break Ok(body),
                 Err(Failure::Error(error)) => break Err(error),
                 Err(Failure::Stale) if attempts.again().await => {}
@@ -298,8 +305,11 @@ pub(crate) fn handle_unbuilt(handling: Handling) -> Answering {
     Box::pin(async move {
         let mut record = handling.request.record(handling.operation, handling.region.name());
         let deadline = Instant::now() + DEADLINE;
+        let throttle = &handling.region.throttle;
         let result = match admit(&handling, &mut record, deadline).await {
-            Ok(_) => Err(messages::unsupported_operation(handling.operation)),
+            Ok((_, caller)) => throttle
+                .charge(caller.principal.account(), Class::Keys)
+                .and(Err(messages::unsupported_operation(handling.operation))),
             Err(error) => Err(error),
         };
         let result = result.map(|body: Bytes| (body, 0));
@@ -323,13 +333,16 @@ async fn admit(
 async fn attempt<O: Operation>(
     handling: &Handling,
     record: &mut Record,
-    deadline: Instant,
+    attempts: &Attempts,
 ) -> Result<(Bytes, u64), Failure> {
-    let (view, caller) = admit(handling, record, deadline).await?;
+    let _inside = handling.region.throttle.enter()?;
+    let (view, caller) = admit(handling, record, attempts.deadline).await?;
     let input: O::Input = keystead_api::decode(handling.wire, &handling.request.body)?;
     record.parameters(O::record(&input));
     O::refuse_unsupported(&input)?;
+    let throttle = &handling.region.throttle;
     if O::EMPTY_REPLY && is_done::<O>(handling, &caller.principal, &view)? {
+        throttle.charge(caller.principal.account(), Class::of(O::NAME, iter::empty(), None))?;
         let index = view.applied();
         return Ok((body::<O>(handling.wire, &O::Output::default()), index));
     }
@@ -346,7 +359,11 @@ async fn attempt<O: Operation>(
     if O::RECORDS_RESOURCES {
         note_resources(record, &resources, region);
     }
-    let _admitted = region.throttle.admit()?;
+    if attempts.is_first() {
+        let keys = resources.iter().filter_map(|resource| Some(resource.key()?.spec));
+        throttle.charge(account, Class::of(O::NAME, keys, O::pair_spec(&input)))?;
+    }
+    let _admitted = throttle.admit(account)?;
     grant_token::check_all(region, O::grant_tokens(&input))?;
     let circumstances = Circumstances {
         view: &view,

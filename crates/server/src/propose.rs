@@ -2,7 +2,7 @@
 
 use keystead_api::{Error, ErrorCode, messages};
 use keystead_state::proto::{self, command, outcome};
-use keystead_state::{CLUSTER_VERSION, Command, Key, View};
+use keystead_state::{Command, FIRST_VERSION, Key, Quotas, View};
 use keystead_types::{AccessKeyId, AliasArn, KeyId, Origin, Principal};
 
 use crate::pipeline::{Call, Failure};
@@ -27,7 +27,8 @@ impl Author<'_> {
             user_id: self.principal.user_id().unwrap_or_default().to_owned(),
             access_key_id: self.access_key_id.map(ToString::to_string).unwrap_or_default(),
             authorised_at: self.view.applied(),
-            version: CLUSTER_VERSION,
+            version: FIRST_VERSION,
+            quotas: None,
             operation: Some(operation.0),
         }
     }
@@ -57,7 +58,11 @@ pub(crate) async fn attempt(
         access_key_id: call.access_key_id.as_ref(),
         view: &call.view,
     };
-    let command = author.command(call.idempotency()?, operation.into());
+    let mut command = author.command(call.idempotency()?, operation.into());
+    // A member of an older version could not apply them.
+    if call.view.cluster_version() >= Quotas::VERSION {
+        call.region.quotas.resources.put_into(&mut command);
+    }
     let applied = call.region.propose(command).await?;
     call.note_index(applied.index);
     match applied.outcome.result {
@@ -95,6 +100,7 @@ pub(crate) fn rejection(call: &Call<'_>, reason: proto::Reason) -> Error {
     let about_key = |error: fn(&keystead_types::KeyArn) -> Error| {
         key().map_or_else(messages::internal, |arn| error(&arn))
     };
+    let quotas = call.region.quotas.resources;
     let about_alias = |error: fn(&AliasArn) -> Error| {
         call.alias_arn().map_or_else(messages::internal, |arn| error(&arn))
     };
@@ -105,10 +111,7 @@ pub(crate) fn rejection(call: &Call<'_>, reason: proto::Reason) -> Error {
         Reason::KeyPendingImport => about_key(|arn| messages::pending_import(arn)),
         Reason::AliasExists => about_alias(|arn| messages::alias_exists(arn)),
         Reason::AliasNotFound => about_alias(|arn| messages::alias_not_found(arn)),
-        Reason::AliasLimit => {
-            let text = "A key cannot have more than 50 aliases.";
-            Error::new(ErrorCode::LimitExceededException, text)
-        }
+        Reason::AliasLimit => limit_exceeded("A key", quotas.aliases_per_key, "aliases"),
         Reason::AliasTargetMismatch => {
             let text = "The current and new KMS keys must be the same type (both symmetric, both \
                         asymmetric or both HMAC) and have the same key usage.";
@@ -117,10 +120,7 @@ pub(crate) fn rejection(call: &Call<'_>, reason: proto::Reason) -> Error {
         Reason::PolicyMalformed => messages::malformed_policy("it is no key policy"),
         Reason::PolicyPrincipal => messages::policy_principal(),
         Reason::PolicyLockout => messages::policy_lockout(),
-        Reason::GrantLimit => {
-            let text = "A key cannot have more than 50000 grants.";
-            Error::new(ErrorCode::LimitExceededException, text)
-        }
+        Reason::GrantLimit => limit_exceeded("A key", quotas.grants_per_key, "grants"),
         Reason::GrantNotFound => call
             .grant(0)
             .map_or_else(|error| error, |(grant, _)| messages::grant_not_found(grant.id)),
@@ -128,6 +128,7 @@ pub(crate) fn rejection(call: &Call<'_>, reason: proto::Reason) -> Error {
             let text = "A principal that the grant names does not exist.";
             Error::new(ErrorCode::InvalidArnException, text)
         }
+        Reason::KeyLimit => limit_exceeded("An account", quotas.keys_per_account, "keys"),
         Reason::TagLimit => messages::tags_too_many(),
         Reason::KeyDisabled => about_key(|arn| messages::disabled(arn)),
         Reason::RotationLimit => about_key(|arn| messages::rotation_limit(arn)),
@@ -182,6 +183,11 @@ pub(crate) fn rejection(call: &Call<'_>, reason: proto::Reason) -> Error {
         | Reason::AccessKeyLimit
         | Reason::UniqueIdExists => messages::internal(),
     }
+}
+
+fn limit_exceeded(who: &str, quota: usize, what: &str) -> Error {
+    let text = format!("{who} cannot have more than {quota} {what}.");
+    Error::new(ErrorCode::LimitExceededException, text)
 }
 
 /// A command's operation, from each of the messages that can be one.

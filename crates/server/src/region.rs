@@ -11,7 +11,9 @@ use keystead_crypto::material::{KeyMaterial, MaterialBinding};
 use keystead_crypto::{random, spec};
 use keystead_raft::{Node, ProposeError, Standing, Unavailable};
 use keystead_state::proto::{self, command};
-use keystead_state::{CLUSTER_VERSION, Command, Credential, Key, Material, Outcome, View};
+use keystead_state::{
+    CLUSTER_VERSION, Command, Credential, FIRST_VERSION, Key, Material, Outcome, View,
+};
 use keystead_types::{
     AccessKeyId, AccountId, KeyArn, KeyId, KeySpec, KeyUsage, MaterialId, Origin, Region,
 };
@@ -22,9 +24,10 @@ use zeroize::Zeroizing;
 use crate::authenticate::unreadable;
 use crate::boot::BootError;
 use crate::cluster::Authority;
+use crate::quotas::Quotas;
 use crate::sigv4::SigningKey;
 use crate::slow_work::SlowWork;
-use crate::throttle::Throttle;
+use crate::throttle::{RequestQuotas, Throttle};
 use crate::uses::KeyUses;
 
 /// Unwrapped materials kept at most.
@@ -48,6 +51,7 @@ pub struct RegionServer {
     /// When keys were last used, as far as the state is not told of it.
     pub(crate) uses: KeyUses,
     pub(crate) throttle: Throttle,
+    pub(crate) quotas: Quotas,
     /// Where keys are generated that take long to find.
     pub(crate) generation: SlowWork,
     /// Where private keys are used that take long to use.
@@ -112,7 +116,8 @@ impl RegionServer {
             keyring,
             materials: MaterialCache::new(CACHED_MATERIALS),
             signing_keys: Cache::new(CACHED_SIGNING_KEYS),
-            throttle: Throttle::new(),
+            throttle: Throttle::new(RequestQuotas::default()),
+            quotas: Quotas::default(),
             generation: SlowWork::in_background(),
             private_keys: SlowWork::on_all_cores(),
         }
@@ -128,6 +133,12 @@ impl RegionServer {
     #[must_use]
     pub fn with_use_interval(self, use_interval: Duration) -> Self {
         Self { use_interval, ..self }
+    }
+
+    /// The same, whose accounts have these quotas.
+    #[must_use]
+    pub fn with_quotas(self, quotas: Quotas) -> Self {
+        Self { throttle: Throttle::new(quotas.requests.clone()), quotas, ..self }
     }
 
     /// Whether the node shall stay without a vote.
@@ -194,7 +205,11 @@ impl RegionServer {
             request_id: random::bytes::<32>().map_err(|_| messages::internal())?.to_vec(),
             principal: "system".into(),
             authorised_at: u64::MAX,
-            version: CLUSTER_VERSION,
+            // A new cluster is of the newest version; it has no member that knows less.
+            version: match operation {
+                command::Operation::Initialise(_) => CLUSTER_VERSION,
+                _ => FIRST_VERSION,
+            },
             operation: Some(operation),
             ..Command::default()
         })

@@ -46,7 +46,10 @@ impl SlowWork {
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Error> {
-        let _waiting = self.waiting.try_acquire().map_err(|_| messages::throttled())?;
+        let _waiting = self.waiting.try_acquire().map_err(|_| {
+            crate::metrics::throttled("slow_work", "none");
+            messages::throttled()
+        })?;
         let running = Arc::clone(&self.running).acquire_owned().await;
         let running = running.map_err(|_| messages::internal())?;
         let work = move || {

@@ -16,6 +16,7 @@ mod apply;
 mod iam;
 mod model;
 mod own;
+mod quotas;
 mod records;
 mod requests;
 mod rows;
@@ -28,7 +29,7 @@ pub mod proto {
     include!(concat!(env!("OUT_DIR"), "/keystead.state.v1.rs"));
 }
 
-pub use apply::{Applied, CLUSTER_VERSION, UnknownCommand, apply};
+pub use apply::{Applied, CLUSTER_VERSION, FIRST_VERSION, UnknownCommand, apply};
 pub use iam::policy_size;
 pub use iam::{Group, ManagedPolicy, NamedPolicy, Permissions, PolicyUse, PolicyVersion, User};
 pub use model::{
@@ -37,12 +38,15 @@ pub use model::{
 };
 pub use own::OwnPolicies;
 pub use proto::{Command, Outcome};
+pub use quotas::Quotas;
 pub use records::CorruptRecord;
 pub use rows::{ROW_KEYS, RowChange};
 pub use view::View;
 
 /// Limits that only the state can enforce.
 pub mod limits {
+    /// Keys that one account may have, in whatever state.
+    pub const KEYS_PER_ACCOUNT: usize = 100_000;
     /// Aliases that one key may have.
     pub const ALIASES_PER_KEY: usize = 50;
     /// Grants that one key may have.

@@ -1,10 +1,12 @@
 //! A View in the making: every change goes through here, keeps the indices right and leaves a row.
 
 use std::collections::BTreeMap;
+use std::hash::Hash;
 use std::sync::Arc;
 
 use keystead_types::{AccountId, AliasName, KeyId, UnixMillis};
 use prost::Message;
+use rpds::HashTrieMapSync;
 
 use crate::model::{Account, Alias, Authority, Credential, DomainKey, Grant, Key, KeyUse, Policy};
 use crate::records;
@@ -112,6 +114,7 @@ impl<'v> Transition<'v> {
             Some(old) => self.reindex_key(&old, &key),
             None => {
                 self.view.keys_by_account.insert_mut((key.account, key.id));
+                count(&mut self.view.key_counts, key.account, true);
                 self.index_key(&key);
             }
         }
@@ -161,7 +164,9 @@ impl<'v> Transition<'v> {
             self.changes.push(delete(rows::key_use(&key.id)));
         }
         self.unindex_key(key);
-        self.view.keys_by_account.remove_mut(&(key.account, key.id));
+        if self.view.keys_by_account.remove_mut(&(key.account, key.id)) {
+            count(&mut self.view.key_counts, key.account, false);
+        }
         self.view.keys.remove_mut(&key.id);
         self.changes.push(delete(rows::key(&key.id)));
     }
@@ -219,6 +224,9 @@ impl<'v> Transition<'v> {
     pub(crate) fn put_grant(&mut self, grant: Grant) {
         self.changes.push(put(rows::grant(&grant.key, &grant.id), records::grant(&grant)));
         let (key, id) = (grant.key, grant.id);
+        if !self.view.grants_by_key.contains(&(key, id)) {
+            count(&mut self.view.grant_counts, key, true);
+        }
         self.view.grants_by_key.insert_mut((key, id));
         self.view.grants_by_grantee.insert_mut((key, grant.grantee.key(), id));
         if let Some(retiring) = &grant.retiring {
@@ -229,7 +237,9 @@ impl<'v> Transition<'v> {
 
     pub(crate) fn remove_grant(&mut self, grant: &Grant) {
         let (key, id) = (grant.key, grant.id);
-        self.view.grants_by_key.remove_mut(&(key, id));
+        if self.view.grants_by_key.remove_mut(&(key, id)) {
+            count(&mut self.view.grant_counts, key, false);
+        }
         self.view.grants_by_grantee.remove_mut(&(key, grant.grantee.key(), id));
         if let Some(retiring) = &grant.retiring {
             self.view.grants_by_retiring.remove_mut(&(retiring.key(), id));
@@ -282,6 +292,17 @@ impl<'v> Transition<'v> {
     /// A key that a command names.
     pub(crate) fn key(&self, id: &KeyId) -> Option<Arc<Key>> {
         self.view.keys.get(id).cloned()
+    }
+}
+
+/// Counts one in or out. What has none is not there.
+fn count<K: Hash + Eq + Copy>(counts: &mut HashTrieMapSync<K, usize>, of: K, enters: bool) {
+    let before = counts.get(&of).copied().unwrap_or_default();
+    match if enters { before + 1 } else { before.saturating_sub(1) } {
+        0 => {
+            counts.remove_mut(&of);
+        }
+        now => counts.insert_mut(of, now),
     }
 }
 

@@ -34,6 +34,7 @@ pub struct View {
     pub(crate) keys: HashTrieMapSync<KeyId, Arc<Key>>,
     pub(crate) uses: HashTrieMapSync<KeyId, KeyUse>,
     pub(crate) keys_by_account: RedBlackTreeSetSync<(AccountId, KeyId)>,
+    pub(crate) key_counts: HashTrieMapSync<AccountId, usize>,
     pub(crate) aliases: RedBlackTreeMapSync<(AccountId, AliasName), Arc<Alias>>,
     pub(crate) aliases_by_key: RedBlackTreeSetSync<(KeyId, AliasName)>,
     pub(crate) deletions: RedBlackTreeSetSync<(UnixMillis, KeyId)>,
@@ -43,6 +44,7 @@ pub struct View {
     pub(crate) directory: Directory,
     pub(crate) grants: HashTrieMapSync<GrantId, Arc<Grant>>,
     pub(crate) grants_by_key: RedBlackTreeSetSync<(KeyId, GrantId)>,
+    pub(crate) grant_counts: HashTrieMapSync<KeyId, usize>,
     pub(crate) grants_by_grantee: RedBlackTreeSetSync<(KeyId, Arc<str>, GrantId)>,
     pub(crate) grants_by_retiring: RedBlackTreeSetSync<(Arc<str>, GrantId)>,
     /// Where a request is remembered: the index of its log entry, by its id.
@@ -87,6 +89,7 @@ impl Default for View {
             keys: HashTrieMapSync::default(),
             uses: HashTrieMapSync::default(),
             keys_by_account: RedBlackTreeSetSync::default(),
+            key_counts: HashTrieMapSync::default(),
             aliases: RedBlackTreeMapSync::default(),
             aliases_by_key: RedBlackTreeSetSync::default(),
             deletions: RedBlackTreeSetSync::default(),
@@ -95,6 +98,7 @@ impl Default for View {
             directory: Directory::default(),
             grants: HashTrieMapSync::default(),
             grants_by_key: RedBlackTreeSetSync::default(),
+            grant_counts: HashTrieMapSync::default(),
             grants_by_grantee: RedBlackTreeSetSync::default(),
             grants_by_retiring: RedBlackTreeSetSync::default(),
             requests: HashTrieMapSync::new_sync_with_degree(REQUEST_BRANCHES),
@@ -183,6 +187,16 @@ impl View {
     /// How many keys there are.
     pub fn key_count(&self) -> usize {
         self.keys.size()
+    }
+
+    /// How many keys an account has, in whatever state.
+    pub fn key_count_of(&self, account: AccountId) -> usize {
+        self.key_counts.get(&account).copied().unwrap_or_default()
+    }
+
+    /// How many grants there are on a key.
+    pub fn grant_count(&self, key: KeyId) -> usize {
+        self.grant_counts.get(&key).copied().unwrap_or_default()
     }
 
     /// A key by its id.

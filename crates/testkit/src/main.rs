@@ -10,8 +10,8 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 use keystead_testkit::checks::{
-    Outcome, audit, bench, bench_cluster, chaos, material, memory, mutations, retries, revocation,
-    sim, slow_keys, syscalls, timing, tls,
+    Outcome, audit, bench, bench_cluster, chaos, fairness, listings, material, memory, mutations,
+    retries, revocation, sim, slow_keys, syscalls, timing, tls,
 };
 use keystead_testkit::proxy::DropFirstReply;
 
@@ -42,6 +42,10 @@ enum Check {
     Bench(bench::Options),
     /// Mutations per second of three nodes beside etcd, and how long Encrypt takes.
     BenchCluster(bench_cluster::Options),
+    /// Listings of many keys have each once, while others come and go.
+    Listings(listings::Options),
+    /// How long Encrypt takes while another account asks for more than it may.
+    Fairness(fairness::Options),
     /// Memory per key.
     Memory(memory::Options),
     /// How long Encrypt takes while RSA keys are made.
@@ -84,6 +88,8 @@ async fn main() -> ExitCode {
         Check::Sim(options) => sim::run(&options),
         Check::Bench(options) => bench::run(&options).await,
         Check::BenchCluster(options) => bench_cluster::run(&options).await,
+        Check::Listings(options) => listings::run(&options).await,
+        Check::Fairness(options) => fairness::run(&options).await,
         Check::Memory(options) => memory::run(&options).await,
         Check::SlowKeys(options) => slow_keys::run(&options).await,
         Check::Timing(options) => timing::run(&options),

@@ -42,6 +42,9 @@ pub struct Node {
     folder: TempDir,
     operations: SocketAddr,
     target: Target,
+    binary: PathBuf,
+    /// What its configuration says besides.
+    more: String,
 }
 
 impl Node {
@@ -53,6 +56,29 @@ impl Node {
         Self::start_by(binary, mode, |_| Vec::new()).await
     }
 
+    /// Starts a server whose configuration says more, in sections of their own.
+    ///
+    /// # Errors
+    /// It does not get ready; the text holds what it wrote.
+    pub async fn start_with(binary: &Path, more: &str) -> Result<Self> {
+        Self::launch(binary, Mode::Server, |_| Vec::new(), more).await
+    }
+
+    /// Creates another account on a server; what comes back calls as its root.
+    ///
+    /// # Errors
+    /// The program refuses; the text says why.
+    pub fn create_account(&self, account: &str) -> Result<Target> {
+        let mut command = Command::new(&self.binary);
+        command.args(["account", "create", account, "--config"]).arg(self.path("keystead.toml"));
+        let output = command.output()?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "`keystead account create` failed: {said}");
+        let mut target = self.target.clone();
+        AccessKey::printed(&String::from_utf8_lossy(&output.stdout))?.give_to(&mut target);
+        Ok(target)
+    }
+
     /// Starts a node through another program, which is given the node's folder.
     ///
     /// # Errors
@@ -61,6 +87,15 @@ impl Node {
         binary: &Path,
         mode: Mode,
         wrapper: impl FnOnce(&Path) -> Vec<OsString>,
+    ) -> Result<Self> {
+        Self::launch(binary, mode, wrapper, "").await
+    }
+
+    async fn launch(
+        binary: &Path,
+        mode: Mode,
+        wrapper: impl FnOnce(&Path) -> Vec<OsString>,
+        more: &str,
     ) -> Result<Self> {
         ensure!(binary.is_file(), "{} is not there; build it first", binary.display());
         let folder = tempfile::Builder::new().prefix("keystead-").tempdir()?;
@@ -88,10 +123,11 @@ impl Node {
             }
         }
         let process = Process::new(words, folder.path());
-        let mut node = Self { mode, process, folder, operations, target };
+        let (binary, more) = (binary.to_path_buf(), more.to_owned());
+        let mut node = Self { mode, process, folder, operations, target, binary, more };
         if mode == Mode::Server {
             fs::write(&config, node.configuration())?;
-            initialise(binary, &config)?.give_to(&mut node.target);
+            initialise(&node.binary, &config)?.give_to(&mut node.target);
         }
         node.restart().await?;
         Ok(node)
@@ -183,12 +219,13 @@ impl Node {
         let path = |name: &str| self.path(name).display().to_string();
         format!(
             "region = {REGION:?}\ndata_dir = {:?}\n[listen]\nclients = \"{}\"\n\
-             operations = \"{}\"\n[seal]\npath = {:?}\n[audit]\npath = {:?}\n",
+             operations = \"{}\"\n[seal]\npath = {:?}\n[audit]\npath = {:?}\n{}",
             path("data"),
             self.target.address,
             self.operations,
             path("seal.key"),
             path("audit.json"),
+            self.more,
         )
     }
 

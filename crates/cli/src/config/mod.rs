@@ -3,6 +3,7 @@
 //! `[tls] certificate` is `KEYSTEAD_TLS_CERTIFICATE`. Unknown keys are refused with the nearest
 //! valid name. Durations and sizes carry units.
 
+mod quotas;
 mod read;
 
 use std::net::SocketAddr;
@@ -10,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use keystead_server::Reads;
+use keystead_server::{Quotas, Reads};
 use keystead_types::{AccountId, Region};
 
 use read::{Key, Reader, duration, size, texts};
@@ -43,12 +44,37 @@ const KEYS: &[Key] = &[
     ("audit", "path", "file that the audit trail is appended to"),
     ("storage", "min_free", "free space below which changes are refused"),
     ("keys", "use_interval", "how often nodes tell each other when keys were last used"),
+    ("quotas", "keys_per_account", "keys that an account may have; 100,000 unless set"),
+    ("quotas", "aliases_per_key", "aliases that a key may have; at most 50"),
+    ("quotas", "grants_per_key", "grants that a key may have; at most 50,000"),
+    ("quotas", "tags_per_key", "tags that a key may have; at most 50"),
+    ("quotas", "policy_size", "bytes that a key policy may have; at most 32768"),
 ];
 
 /// Lists, which the file alone can say.
 const LISTS: &[Key] = &[
     ("client_ca", "file", "PEM file with an authority whose certificates gRPC callers show"),
     ("client_ca", "accounts", "the accounts that it speaks for"),
+    ("request_quota", "account", "whose requests per second these are; all others' without it"),
+    ("request_quota", "symmetric", "cryptography with symmetric and HMAC keys"),
+    ("request_quota", "rsa", "cryptography with RSA keys"),
+    ("request_quota", "ecc", "cryptography with elliptic curves"),
+    ("request_quota", "ml_dsa", "cryptography with ML-DSA keys"),
+    ("request_quota", "ml_kem", "cryptography with ML-KEM keys"),
+    ("request_quota", "ecc_key_pairs", "data key pairs on elliptic curves"),
+    ("request_quota", "rsa_2048_key_pairs", "data key pairs of RSA_2048"),
+    ("request_quota", "rsa_3072_key_pairs", "data key pairs of RSA_3072"),
+    ("request_quota", "rsa_4096_key_pairs", "data key pairs of RSA_4096"),
+    ("request_quota", "describe", "DescribeKey, GetPublicKey, ListResourceTags"),
+    ("request_quota", "policies", "GetKeyPolicy, GetKeyRotationStatus"),
+    ("request_quota", "lists", "ListAliases, ListKeys"),
+    ("request_quota", "key_lists", "ListGrants, ListRetirableGrants, ListKeyPolicies, …"),
+    ("request_quota", "grants", "CreateGrant, RetireGrant, RevokeGrant"),
+    ("request_quota", "changes", "DeleteAlias, PutKeyPolicy, ScheduleKeyDeletion, …"),
+    ("request_quota", "tags", "TagResource"),
+    ("request_quota", "import_parameters", "GetParametersForImport"),
+    ("request_quota", "keys", "CreateKey, CreateAlias and everything else of KMS"),
+    ("request_quota", "iam", "everything of IAM and STS"),
 ];
 
 const DEFAULT_GRACE: Duration = Duration::from_secs(10);
@@ -90,6 +116,8 @@ pub struct Config {
     pub use_interval: Duration,
     /// Free bytes below which changes are refused; none for the default.
     pub min_free: Option<u64>,
+    /// What accounts may have and may ask for.
+    pub quotas: Quotas,
 }
 
 /// How operators on other machines are served.
@@ -157,6 +185,7 @@ impl Config {
             audit: read.required("audit", "path")?.into(),
             use_interval: use_interval(&read)?,
             min_free: read.parsed("storage", "min_free", size)?,
+            quotas: quotas::quotas(&read)?,
         })
     }
 }

@@ -125,6 +125,9 @@ fn refuse_unknown(table: &Table, keys: &[Key], lists: &[Key]) -> Result<()> {
     let known: Vec<String> =
         keys.iter().chain(lists).map(|(section, name, _)| full(section, name)).collect();
     for (name, value) in table {
+        if !value.is_array() && lists.iter().any(|(list, ..)| list == name) {
+            bail!("{name} is a list of tables: write [[{name}]]");
+        }
         let sections: Vec<&Table> = match value {
             Value::Table(section) => vec![section],
             Value::Array(items) if items.iter().all(Value::is_table) => {

@@ -20,6 +20,7 @@ use crate::iam;
 use crate::pipeline::hide_time;
 use crate::pipeline::{Attempts, Failure};
 use crate::region::RegionServer;
+use crate::throttle::Class;
 
 /// Carries out one action, from the parameters to the body of the reply.
 pub(crate) type Handler = for<'a> fn(&'a QueryCall<'a>, &'a mut Record) -> BoxFuture<'a, Attempted>;
@@ -137,10 +138,16 @@ async fn answer(
         let handler = handler.ok_or_else(|| messages::invalid_action(name))?;
         let mut attempts = Attempts::new(request.request_id);
         loop {
+            let _inside = region.throttle.enter()?;
             let view = region.barrier(attempts.deadline).await?;
             record.index(view.applied());
             let caller = authenticate::authenticate_query(request, region, &view, service.scope)?;
             record.caller(&caller.principal, caller.access_key_id.as_ref());
+            let account = caller.principal.account();
+            if attempts.is_first() {
+                region.throttle.charge(account, Class::Iam)?;
+            }
+            let _admitted = region.throttle.admit(account)?;
             let call = QueryCall { region, request, id, form: &form, view, caller };
             match handler(&call, &mut record).await {
                 Ok(body) => return Ok(body),

@@ -79,7 +79,8 @@ impl Query for iam::ListAccessKeysRequest {
     fn answer(&self, call: Call<'_>) -> Result<Self::Output, Fault> {
         let user = call.user_or_self(self.user_name.as_deref())?;
         let whose = user.map_or_else(|| call.account().to_string(), |user| user.id.to_string());
-        let listing = Listing::new(Self::OPERATION, whose, self.marker.as_deref(), self.max_items);
+        let listing =
+            Listing::new(call, Self::OPERATION, whose, self.marker.as_deref(), self.max_items);
         let keys = call.view.access_keys_of(call.account(), user.map(|user| &user.id));
         let show = |key: &std::sync::Arc<Credential>| iam::AccessKeyMetadata {
             user_name: user.map(|user| user.name.to_string()),

@@ -64,7 +64,7 @@ macro_rules! attachments {
             fn answer(&self, call: Call<'_>) -> Result<Self::Output, Fault> {
                 let entity = call.$find(self.$name())?;
                 let (marker, max_items) = (self.marker.as_deref(), self.max_items);
-                let listing = Listing::new(Self::OPERATION, entity.id, marker, max_items);
+                let listing = Listing::new(call, Self::OPERATION, entity.id, marker, max_items);
                 let policies = attached(call, &entity.permissions)
                     .filter(|policy| policy.path.as_str().starts_with(self.path_prefix()));
                 let page = listing.short(

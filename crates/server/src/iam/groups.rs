@@ -72,7 +72,7 @@ impl Query for iam::GetGroupRequest {
     fn answer(&self, call: Call<'_>) -> Result<Self::Output, Fault> {
         let group = call.group(self.group_name())?;
         let listing =
-            Listing::new(Self::OPERATION, group.id, self.marker.as_deref(), self.max_items);
+            Listing::new(call, Self::OPERATION, group.id, self.marker.as_deref(), self.max_items);
         let members = call.view.members_of(&group.id);
         let page = listing.short(
             members,
@@ -90,14 +90,15 @@ impl Query for iam::GetGroupRequest {
 
 impl Query for iam::ListGroupsRequest {
     fn answer(&self, call: Call<'_>) -> Result<Self::Output, Fault> {
-        let listing = Listing::new(Self::OPERATION, "", self.marker.as_deref(), self.max_items);
+        let listing =
+            Listing::new(call, Self::OPERATION, "", self.marker.as_deref(), self.max_items);
         let after: Option<GroupName> = listing.after()?;
         let groups = call
             .view
             .groups_of(call.account(), after.as_ref())
             .filter(|group| group.path.as_str().starts_with(self.path_prefix()));
         Ok(paged!(
-            listing.page(groups, |group| group.name.to_string(), |group| entities::group(group)),
+            listing.page(groups, |group| group.name.to_string(), |group| entities::group(group))?,
             groups
         ))
     }
@@ -107,7 +108,7 @@ impl Query for iam::ListGroupsForUserRequest {
     fn answer(&self, call: Call<'_>) -> Result<Self::Output, Fault> {
         let user = call.user(self.user_name())?;
         let listing =
-            Listing::new(Self::OPERATION, user.id, self.marker.as_deref(), self.max_items);
+            Listing::new(call, Self::OPERATION, user.id, self.marker.as_deref(), self.max_items);
         let groups = user.groups.iter().filter_map(|id| call.view.group(id));
         let page = listing.short(
             groups,

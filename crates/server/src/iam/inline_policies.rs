@@ -67,7 +67,7 @@ macro_rules! inline_policies {
             fn answer(&self, call: Call<'_>) -> Result<Self::Output, Fault> {
                 let entity = call.$find(self.$name())?;
                 let (marker, max_items) = (self.marker.as_deref(), self.max_items);
-                let listing = Listing::new(Self::OPERATION, entity.id, marker, max_items);
+                let listing = Listing::new(call, Self::OPERATION, entity.id, marker, max_items);
                 let names = entity.permissions.inline.keys().map(ToString::to_string);
                 Ok(paged!(listing.short(names, Clone::clone, |name| name)?, policy_names))
             }

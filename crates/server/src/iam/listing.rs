@@ -2,7 +2,8 @@
 
 use keystead_api::query::{Fault, messages};
 
-use crate::operations::paging::{self, Page};
+use super::call::Call;
+use crate::operations::paging::{self, List, Page};
 
 /// Items of a page unless the request says otherwise.
 const DEFAULT: usize = 100;
@@ -11,7 +12,7 @@ const MAXIMUM: usize = 1000;
 
 /// Which list is asked for, and which part of it.
 pub(super) struct Listing<'a> {
-    list: String,
+    list: List<'a>,
     marker: Option<&'a str>,
     limit: usize,
 }
@@ -19,12 +20,14 @@ pub(super) struct Listing<'a> {
 impl<'a> Listing<'a> {
     /// The list of an operation about one entity, by its unique id, or about none.
     pub(super) fn new(
+        call: Call<'a>,
         operation: &str,
         entity: impl std::fmt::Display,
         marker: Option<&'a str>,
         max_items: Option<i32>,
     ) -> Self {
-        let list = format!("{operation}:{entity}");
+        let entity = entity.to_string();
+        let list = List::new(call.region.keyring(), operation, call.account(), &[Some(&entity)]);
         Self { list, marker, limit: paging::limit(max_items, DEFAULT, MAXIMUM) }
     }
 
@@ -33,17 +36,20 @@ impl<'a> Listing<'a> {
     /// # Errors
     /// The marker is not one of this list.
     pub(super) fn after<T: std::str::FromStr>(&self) -> Result<Option<T>, Fault> {
-        paging::after(&self.list, self.marker).map_err(|_| messages::invalid_marker())
+        self.list.after(self.marker).map_err(|_| messages::invalid_marker())
     }
 
     /// The page of items that begin after the marker.
+    ///
+    /// # Errors
+    /// Only those of the random generator and the library.
     pub(super) fn page<S, T>(
         &self,
         items: impl Iterator<Item = S>,
         id: impl Fn(&S) -> String,
         show: impl Fn(S) -> T,
-    ) -> Page<T> {
-        paging::page(&self.list, self.limit, items, id, show)
+    ) -> Result<Page<T>, Fault> {
+        self.list.page(self.limit, items, id, show).map_err(Fault::from)
     }
 
     /// The page out of a list that is short enough to be sorted every time.
@@ -60,7 +66,7 @@ impl<'a> Listing<'a> {
         let mut items: Vec<_> = items.map(|item| (id(&item), item)).collect();
         items.sort_by(|(a, _), (b, _)| a.cmp(b));
         let rest = items.into_iter().filter(|(id, _)| after.as_ref().is_none_or(|last| id > last));
-        Ok(self.page(rest, |(id, _)| id.clone(), |(_, item)| show(item)))
+        self.page(rest, |(id, _)| id.clone(), |(_, item)| show(item))
     }
 }
 

@@ -73,7 +73,8 @@ impl Query for iam::GetPolicyRequest {
 
 impl Query for iam::ListPoliciesRequest {
     fn answer(&self, call: Call<'_>) -> Result<Self::Output, Fault> {
-        let listing = Listing::new(Self::OPERATION, "", self.marker.as_deref(), self.max_items);
+        let listing =
+            Listing::new(call, Self::OPERATION, "", self.marker.as_deref(), self.max_items);
         let after: Option<PolicyName> = listing.after()?;
         let wanted = |used: PolicyUse| suits(used, self.policy_usage_filter());
         let filtered = self.only_attached() || self.policy_usage_filter.is_some();
@@ -88,7 +89,7 @@ impl Query for iam::ListPoliciesRequest {
             policies,
             |policy| policy.name.to_string(),
             |policy| entities::policy(call.view, policy),
-        );
+        )?;
         Ok(paged!(page, policies))
     }
 }
@@ -110,7 +111,7 @@ impl Query for iam::ListEntitiesForPolicyRequest {
     fn answer(&self, call: Call<'_>) -> Result<Self::Output, Fault> {
         let policy = call.policy(self.policy_arn())?;
         let listing =
-            Listing::new(Self::OPERATION, policy.id, self.marker.as_deref(), self.max_items);
+            Listing::new(call, Self::OPERATION, policy.id, self.marker.as_deref(), self.max_items);
         let uses = call.view.entities_of(&policy.id);
         let uses = uses.filter(|used| suits(*used, self.policy_usage_filter()));
         // A user is one entity, even if the policy is its boundary too.

@@ -76,7 +76,7 @@ impl Query for iam::ListPolicyVersionsRequest {
     fn answer(&self, call: Call<'_>) -> Result<Self::Output, Fault> {
         let policy = call.policy(self.policy_arn())?;
         let listing =
-            Listing::new(Self::OPERATION, policy.id, self.marker.as_deref(), self.max_items);
+            Listing::new(call, Self::OPERATION, policy.id, self.marker.as_deref(), self.max_items);
         // The newest first, by texts that sort so.
         let place = |version: &&PolicyVersion| format!("{:010}", u32::MAX - version.number);
         let show = |version: &PolicyVersion| entities::version(policy, version);

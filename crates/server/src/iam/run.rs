@@ -71,7 +71,6 @@ fn admit<O: Operation>(request: &QueryCall<'_>, record: &mut Record) -> Result<O
             resource.action = O::ACTION;
         }
     }
-    let _admitted = request.region.throttle.admit()?;
     let circumstances = Circumstances {
         view: &request.view,
         region: request.region.name(),

@@ -51,7 +51,7 @@ macro_rules! tags {
             fn answer(&self, call: Call<'_>) -> Result<Self::Output, Fault> {
                 let entity = call.$find(self.$name())?;
                 let (marker, max_items) = (self.marker.as_deref(), self.max_items);
-                let listing = Listing::new(Self::OPERATION, entity.id, marker, max_items);
+                let listing = Listing::new(call, Self::OPERATION, entity.id, marker, max_items);
                 let page = listing.short(entity.tags.iter(), |(key, _)| (*key).clone(), tag)?;
                 Ok(paged!(page, tags))
             }

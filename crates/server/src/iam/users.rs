@@ -103,14 +103,15 @@ fn root(call: Call<'_>) -> iam::User {
 
 impl Query for iam::ListUsersRequest {
     fn answer(&self, call: Call<'_>) -> Result<Self::Output, Fault> {
-        let listing = Listing::new(Self::OPERATION, "", self.marker.as_deref(), self.max_items);
+        let listing =
+            Listing::new(call, Self::OPERATION, "", self.marker.as_deref(), self.max_items);
         let after: Option<UserName> = listing.after()?;
         let users = call
             .view
             .users_of(call.account(), after.as_ref())
             .filter(|user| user.path.as_str().starts_with(self.path_prefix()));
         Ok(paged!(
-            listing.page(users, |user| user.name.to_string(), |user| entities::user(user)),
+            listing.page(users, |user| user.name.to_string(), |user| entities::user(user))?,
             users
         ))
     }

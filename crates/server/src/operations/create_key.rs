@@ -57,21 +57,21 @@ impl Operation for CreateKey {
         Ok(targets)
     }
 
-    fn check(_: &Call<'_>, input: &Self::Input) -> Result<(), Error> {
+    fn check(call: &Call<'_>, input: &Self::Input) -> Result<(), Error> {
         let (spec, _) = spec_and_usage(input)?;
         if origin(input) == Origin::External && !KeyMaterial::is_importable(spec) {
             return Err(messages::not_importable(spec));
         }
         if let Some(given) = &input.policy {
-            put_key_policy::check_document(given)?;
+            put_key_policy::check_document(call, given)?;
         }
-        tags::to_map(&input.tags).map(|_| ())
+        tags::to_map(call, &input.tags).map(|_| ())
     }
 
     async fn execute(call: &Call<'_>, input: &Self::Input) -> Result<Self::Output, Failure> {
         let (spec, usage) = spec_and_usage(input)?;
         let id = KeyId::from_random(call.region.entropy()?, false);
-        let (tags, origin) = (tags::to_map(&input.tags)?, origin(input));
+        let (tags, origin) = (tags::to_map(call, &input.tags)?, origin(input));
         let (region, account) = (call.region, call.account());
         let material = match origin {
             Origin::External => None,

@@ -51,6 +51,10 @@ impl Operation for GenerateDataKeyPair {
         symmetric::suits(call.key(0)?)
     }
 
+    fn pair_spec(input: &Self::Input) -> Option<KeySpec> {
+        pair_spec(input.key_pair_spec()).ok()
+    }
+
     fn dry_run(input: &Self::Input) -> bool {
         input.dry_run()
     }

@@ -1,7 +1,7 @@
 //! GenerateDataKeyPairWithoutPlaintext: a new key pair, its private key under a key, for use later.
 
 use keystead_api::{Error, kms};
-use keystead_types::{EncryptionAlgorithm, KeyUsage};
+use keystead_types::{EncryptionAlgorithm, KeySpec, KeyUsage};
 
 use super::generate_data_key_pair::{new_pair, pair_spec};
 use super::{Operation, StateRule, symmetric};
@@ -40,6 +40,10 @@ impl Operation for GenerateDataKeyPairWithoutPlaintext {
 
     fn suits(call: &Call<'_>, _: &Self::Input) -> Result<(), Error> {
         symmetric::suits(call.key(0)?)
+    }
+
+    fn pair_spec(input: &Self::Input) -> Option<KeySpec> {
+        pair_spec(input.key_pair_spec()).ok()
     }
 
     fn dry_run(input: &Self::Input) -> bool {

@@ -1,9 +1,11 @@
 //! ListAliases: the names of the caller's account, or those of one key.
 
 use keystead_api::{Error, kms};
-use keystead_types::{AliasArn, AliasName};
+use keystead_state::Alias;
+use keystead_types::{AliasArn, AliasName, KeyId};
 
-use super::{Operation, paging};
+use super::Operation;
+use super::paging::{self, List};
 use crate::audit::Parameters;
 use crate::convert;
 use crate::pipeline::{Call, Failure};
@@ -27,14 +29,13 @@ impl Operation for ListAliases {
     }
 
     async fn execute(call: &Call<'_>, input: &Self::Input) -> Result<Self::Output, Failure> {
-        let after: Option<AliasName> = paging::after(Self::NAME, input.marker.as_deref())?;
         let key = input.key_id.as_ref().map(|_| call.key(1)).transpose()?.map(|key| key.id);
-        let page = paging::page(
-            Self::NAME,
+        let argument = key.map(|key| key.to_string());
+        let list = List::of(call, Self::NAME, &[argument.as_deref()]);
+        let after: Option<AliasName> = list.after(input.marker.as_deref())?;
+        let page = list.page(
             paging::limit(input.limit, 50, 100),
-            call.view
-                .aliases_of(call.account(), after.as_ref())
-                .filter(|alias| key.is_none_or(|key| alias.target == key)),
+            asked_for(call, key, after.as_ref()),
             |alias| alias.name.to_string(),
             |alias| {
                 let region = call.region.name().clone();
@@ -47,7 +48,7 @@ impl Operation for ListAliases {
                     last_updated_date: Some(convert::timestamp(alias.updated)),
                 }
             },
-        );
+        )?;
         Ok(kms::ListAliasesResponse {
             aliases: page.items,
             truncated: Some(page.next_marker.is_some()),
@@ -60,5 +61,23 @@ impl Operation for ListAliases {
             .text("keyId", &input.key_id)
             .number("limit", input.limit)
             .text("marker", &input.marker)
+    }
+}
+
+/// The aliases of a key, of which there are few, or all of the account.
+fn asked_for<'a>(
+    call: &'a Call<'_>,
+    key: Option<KeyId>,
+    after: Option<&'a AliasName>,
+) -> Box<dyn Iterator<Item = &'a Alias> + 'a> {
+    let account = call.account();
+    match key {
+        None => Box::new(call.view.aliases_of(account, after)),
+        Some(key) => Box::new(
+            call.view
+                .aliases_to(key)
+                .filter(move |name| after.is_none_or(|last| *name > last))
+                .filter_map(move |name| call.view.alias(account, name)),
+        ),
     }
 }

@@ -4,7 +4,8 @@ use keystead_api::{Error, kms, messages};
 use keystead_state::Grant;
 use keystead_types::GrantId;
 
-use super::{Operation, grants, paging};
+use super::paging::{self, List};
+use super::{Operation, grants};
 use crate::audit::Parameters;
 use crate::pipeline::{Call, Failure};
 use crate::resolve::Target;
@@ -26,7 +27,7 @@ impl Operation for ListGrants {
     }
 
     fn check(call: &Call<'_>, input: &Self::Input) -> Result<(), Error> {
-        paging::after::<GrantId>(Self::NAME, input.marker.as_deref())?;
+        list(call, input)?.after::<GrantId>(input.marker.as_deref())?;
         let Some(id) = &input.grant_id else { return Ok(()) };
         let key = call.key(0)?.id;
         let grant = id.parse().ok().and_then(|id| call.view.grant(&id));
@@ -37,16 +38,16 @@ impl Operation for ListGrants {
     }
 
     async fn execute(call: &Call<'_>, input: &Self::Input) -> Result<Self::Output, Failure> {
-        let after: Option<GrantId> = paging::after(Self::NAME, input.marker.as_deref())?;
-        let page = paging::page(
-            Self::NAME,
+        let list = list(call, input)?;
+        let after: Option<GrantId> = list.after(input.marker.as_deref())?;
+        let page = list.page(
             paging::limit(input.limit, 50, 100),
             call.view
                 .grants_on(call.key(0)?.id, after)
                 .filter(|grant| is_asked_for(call, grant, input)),
             |grant| grant.id.to_string(),
             |grant| grants::entry(call, grant),
-        );
+        )?;
         Ok(kms::ListGrantsResponse {
             grants: page.items,
             truncated: Some(page.next_marker.is_some()),
@@ -63,6 +64,13 @@ impl Operation for ListGrants {
             .number("limit", input.limit)
             .text("marker", &input.marker)
     }
+}
+
+fn list<'a>(call: &'a Call<'_>, input: &kms::ListGrantsRequest) -> Result<List<'a>, Error> {
+    let key = call.key(0)?.id.to_string();
+    let filters = [&input.grant_id, &input.grantee_principal, &input.grantee_service_principal];
+    let [id, grantee, service] = filters.map(Option::as_deref);
+    Ok(List::of(call, ListGrants::NAME, &[Some(&key), id, grantee, service]))
 }
 
 /// Users are asked for by the names that they have now.

@@ -2,7 +2,8 @@
 
 use keystead_api::{Error, kms};
 
-use super::{Operation, paging};
+use super::Operation;
+use super::paging::List;
 use crate::audit::Parameters;
 use crate::pipeline::{Call, Failure};
 use crate::resolve::Target;
@@ -23,8 +24,10 @@ impl Operation for ListKeyPolicies {
         Ok(vec![Target::id_or_arn(input.key_id(), "kms:ListKeyPolicies")])
     }
 
-    fn check(_: &Call<'_>, input: &Self::Input) -> Result<(), Error> {
-        paging::after::<String>(Self::NAME, input.marker.as_deref()).map(|_| ())
+    fn check(call: &Call<'_>, input: &Self::Input) -> Result<(), Error> {
+        // There is no second page, and so no marker.
+        let list = List::of(call, Self::NAME, &[Some(&call.key(0)?.id.to_string())]);
+        list.after::<String>(input.marker.as_deref()).map(|_| ())
     }
 
     async fn execute(_: &Call<'_>, _: &Self::Input) -> Result<Self::Output, Failure> {

@@ -4,7 +4,8 @@ use keystead_api::{Error, kms, messages};
 use keystead_state::{Key, Material, MaterialState};
 use keystead_types::{MaterialId, Origin};
 
-use super::{Operation, paging, rotation};
+use super::paging::{self, List};
+use super::{Operation, rotation};
 use crate::audit::Parameters;
 use crate::convert;
 use crate::pipeline::{Call, Failure};
@@ -24,7 +25,8 @@ impl Operation for ListKeyRotations {
     }
 
     fn check(call: &Call<'_>, input: &Self::Input) -> Result<(), Error> {
-        start(call.key(0)?, input).map(|_| ())
+        let list = list(call, input)?;
+        start(&list, call.key(0)?, input).map(|_| ())
     }
 
     fn suits(call: &Call<'_>, _: &Self::Input) -> Result<(), Error> {
@@ -34,14 +36,14 @@ impl Operation for ListKeyRotations {
     async fn execute(call: &Call<'_>, input: &Self::Input) -> Result<Self::Output, Failure> {
         let key = call.key(0)?;
         let all = input.include_key_material() == kms::IncludeKeyMaterial::AllKeyMaterial;
-        let later = key.materials.iter().skip(start(key, input)?);
-        let page = paging::page(
-            Self::NAME,
+        let list = list(call, input)?;
+        let later = key.materials.iter().skip(start(&list, key, input)?);
+        let page = list.page(
             paging::limit(input.limit, 100, 1000),
             later.filter(|material| all || material.rotation.is_some()),
             |material| material.id.to_string(),
             |material| entry(key, material),
-        );
+        )?;
         Ok(kms::ListKeyRotationsResponse {
             rotations: page.items,
             truncated: Some(page.next_marker.is_some()),
@@ -61,9 +63,15 @@ impl Operation for ListKeyRotations {
     }
 }
 
+fn list<'a>(call: &'a Call<'_>, input: &kms::ListKeyRotationsRequest) -> Result<List<'a>, Error> {
+    let key = call.key(0)?.id.to_string();
+    let which = input.include_key_material.map(|_| input.include_key_material().as_text());
+    Ok(List::of(call, ListKeyRotations::NAME, &[Some(&key), which]))
+}
+
 /// The index of the material at which the page starts.
-fn start(key: &Key, input: &kms::ListKeyRotationsRequest) -> Result<usize, Error> {
-    let after = paging::after::<MaterialId>(ListKeyRotations::NAME, input.marker.as_deref())?;
+fn start(list: &List<'_>, key: &Key, input: &kms::ListKeyRotationsRequest) -> Result<usize, Error> {
+    let after: Option<MaterialId> = list.after(input.marker.as_deref())?;
     let Some(after) = after else { return Ok(0) };
     let at = key.materials.iter().position(|material| material.id == after);
     at.map(|at| at + 1).ok_or_else(messages::invalid_marker)

@@ -3,7 +3,8 @@
 use keystead_api::{Error, kms};
 use keystead_types::{KeyArn, KeyId};
 
-use super::{Operation, paging, refuse_members};
+use super::paging::{self, List};
+use super::{Operation, refuse_members};
 use crate::audit::Parameters;
 use crate::pipeline::{Call, Failure};
 use crate::resolve::Target;
@@ -28,9 +29,9 @@ impl Operation for ListKeys {
     }
 
     async fn execute(call: &Call<'_>, input: &Self::Input) -> Result<Self::Output, Failure> {
-        let after: Option<KeyId> = paging::after(Self::NAME, input.marker.as_deref())?;
-        let page = paging::page(
-            Self::NAME,
+        let list = List::of(call, Self::NAME, &[]);
+        let after: Option<KeyId> = list.after(input.marker.as_deref())?;
+        let page = list.page(
             paging::limit(input.limit, 100, 1000),
             call.view.keys_of(call.account(), after),
             |key| key.id.to_string(),
@@ -42,7 +43,7 @@ impl Operation for ListKeys {
                     key_arn: Some(arn.to_string()),
                 }
             },
-        );
+        )?;
         Ok(kms::ListKeysResponse {
             keys: page.items,
             truncated: Some(page.next_marker.is_some()),

@@ -4,7 +4,8 @@ use std::ops::Bound;
 
 use keystead_api::{Error, kms};
 
-use super::{Operation, paging};
+use super::Operation;
+use super::paging::{self, List};
 use crate::audit::Parameters;
 use crate::pipeline::{Call, Failure};
 use crate::resolve::Target;
@@ -23,18 +24,19 @@ impl Operation for ListResourceTags {
     }
 
     async fn execute(call: &Call<'_>, input: &Self::Input) -> Result<Self::Output, Failure> {
-        let after: Option<String> = paging::after(Self::NAME, input.marker.as_deref())?;
+        let key = call.key(0)?;
+        let list = List::of(call, Self::NAME, &[Some(&key.id.to_string())]);
+        let after: Option<String> = list.after(input.marker.as_deref())?;
         let start = after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
-        let page = paging::page(
-            Self::NAME,
+        let page = list.page(
             paging::limit(input.limit, 50, 50),
-            call.key(0)?.tags.range::<str, _>((start, Bound::Unbounded)),
+            key.tags.range::<str, _>((start, Bound::Unbounded)),
             |(name, _)| (*name).clone(),
             |(name, value)| kms::Tag {
                 tag_key: Some(name.clone()),
                 tag_value: Some(value.clone()),
             },
-        );
+        )?;
         Ok(kms::ListResourceTagsResponse {
             tags: page.items,
             truncated: Some(page.next_marker.is_some()),

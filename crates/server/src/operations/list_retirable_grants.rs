@@ -3,7 +3,8 @@
 use keystead_api::{Error, kms, messages};
 use keystead_types::GrantId;
 
-use super::{Operation, grants, paging};
+use super::paging::{self, List};
+use super::{Operation, grants};
 use crate::audit::Parameters;
 use crate::pipeline::{Call, Failure};
 use crate::resolve::Target;
@@ -22,19 +23,19 @@ impl Operation for ListRetirableGrants {
         Ok(vec![Target::retiring(retiring(input)?, "kms:ListRetirableGrants")])
     }
 
-    fn check(_: &Call<'_>, input: &Self::Input) -> Result<(), Error> {
-        paging::after::<GrantId>(Self::NAME, input.marker.as_deref()).map(|_| ())
+    fn check(call: &Call<'_>, input: &Self::Input) -> Result<(), Error> {
+        list(call, input).after::<GrantId>(input.marker.as_deref()).map(|_| ())
     }
 
     async fn execute(call: &Call<'_>, input: &Self::Input) -> Result<Self::Output, Failure> {
-        let after: Option<GrantId> = paging::after(Self::NAME, input.marker.as_deref())?;
+        let list = list(call, input);
+        let after: Option<GrantId> = list.after(input.marker.as_deref())?;
         let account = call.account();
         let retiring = grants::principal(retiring(input)?, input.retiring_principal.is_none())?;
         // A user is known by its unique id; one who does not exist retires nothing.
         let user = retiring.parse().ok().and_then(|arn| call.view.principal_id(&arn));
         let user = user.map(|id| id.to_string());
-        let page = paging::page(
-            Self::NAME,
+        let page = list.page(
             paging::limit(input.limit, 50, 100),
             call.view
                 .grants_retirable_by(user.as_deref().unwrap_or(&retiring), after)
@@ -44,7 +45,7 @@ impl Operation for ListRetirableGrants {
                 }),
             |grant| grant.id.to_string(),
             |grant| grants::entry(call, grant),
-        );
+        )?;
         Ok(kms::ListRetirableGrantsResponse {
             grants: page.items,
             truncated: Some(page.next_marker.is_some()),
@@ -59,6 +60,12 @@ impl Operation for ListRetirableGrants {
             .number("limit", input.limit)
             .text("marker", &input.marker)
     }
+}
+
+fn list<'a>(call: &'a Call<'_>, input: &kms::ListRetirableGrantsRequest) -> List<'a> {
+    let (principal, service) = (&input.retiring_principal, &input.retiring_service_principal);
+    let arguments = [principal.as_deref(), service.as_deref()];
+    List::of(call, ListRetirableGrants::NAME, &arguments)
 }
 
 /// The principal or service that is asked about.

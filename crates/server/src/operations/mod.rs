@@ -5,7 +5,7 @@ use std::future::Future;
 
 use keystead_api::{Error, Message};
 use keystead_state::proto::outcome::Result as First;
-use keystead_types::{KeyArn, KeyUsage};
+use keystead_types::{KeyArn, KeySpec, KeyUsage};
 
 use crate::audit::Parameters;
 use crate::pipeline::{Call, Failure};
@@ -122,6 +122,11 @@ pub(crate) trait Operation: Send + Sync + Sized + 'static {
     /// Whether its keys can do it, in the way that is asked for: after their state and usage.
     fn suits(_call: &Call<'_>, _input: &Self::Input) -> Result<(), Error> {
         Ok(())
+    }
+
+    /// What kind of pair it makes, if that is what it does: its cost.
+    fn pair_spec(_input: &Self::Input) -> Option<KeySpec> {
+        None
     }
 
     /// Whether this is a dry run, which never succeeds.

@@ -32,9 +32,9 @@ impl Operation for PutKeyPolicy {
         ])
     }
 
-    fn check(_: &Call<'_>, input: &Self::Input) -> Result<(), Error> {
+    fn check(call: &Call<'_>, input: &Self::Input) -> Result<(), Error> {
         get_key_policy::check_name(input.policy_name.as_deref())?;
-        check_document(input.policy())
+        check_document(call, input.policy())
     }
 
     async fn execute(call: &Call<'_>, input: &Self::Input) -> Result<Self::Output, Failure> {
@@ -63,7 +63,11 @@ impl Operation for PutKeyPolicy {
 }
 
 /// Refuses a text that is no key policy, and says where it is not.
-pub(super) fn check_document(text: &str) -> Result<(), Error> {
+pub(super) fn check_document(call: &Call<'_>, text: &str) -> Result<(), Error> {
+    let most = call.region.quotas.policy_size;
+    if text.len() > most {
+        return Err(messages::policy_too_large(most));
+    }
     match Document::parse(Kind::Key, text) {
         Ok(_) => Ok(()),
         Err(error) => Err(match error.reason {

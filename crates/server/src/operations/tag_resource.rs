@@ -24,13 +24,13 @@ impl Operation for TagResource {
         Ok(vec![Target::id_or_arn(input.key_id(), "kms:TagResource").tags(&input.tags)])
     }
 
-    fn check(_: &Call<'_>, input: &Self::Input) -> Result<(), Error> {
-        tags::to_map(&input.tags).map(|_| ())
+    fn check(call: &Call<'_>, input: &Self::Input) -> Result<(), Error> {
+        tags::to_map(call, &input.tags).map(|_| ())
     }
 
     async fn execute(call: &Call<'_>, input: &Self::Input) -> Result<Self::Output, Failure> {
         let key = propose::key_ref(call.key(0)?);
-        let tags = tags::to_map(&input.tags)?;
+        let tags = tags::to_map(call, &input.tags)?;
         propose::done(call, proto::TagKey { key, tags }).await?;
         Ok(Self::Output::default())
     }

@@ -3,19 +3,32 @@
 use std::collections::BTreeMap;
 
 use keystead_api::{Error, kms, messages};
-use keystead_state::limits::TAGS_PER_KEY;
 use serde_json::{Value, json};
 
-/// The tags of a request, none reserved, none twice, not too many.
-pub(super) fn to_map(tags: &[kms::Tag]) -> Result<BTreeMap<String, String>, Error> {
+use crate::pipeline::Call;
+
+/// The tags of a request, none reserved, none with a strange character, none twice, not too many.
+pub(super) fn to_map(
+    call: &Call<'_>,
+    tags: &[kms::Tag],
+) -> Result<BTreeMap<String, String>, Error> {
     let mut map = BTreeMap::new();
     for tag in tags {
         refuse_reserved(tag.tag_key())?;
+        if ![tag.tag_key(), tag.tag_value()].iter().all(|text| text.chars().all(is_allowed)) {
+            return Err(messages::tags_characters());
+        }
         if map.insert(tag.tag_key().to_owned(), tag.tag_value().to_owned()).is_some() {
             return Err(messages::tags_duplicate());
         }
     }
-    if map.len() > TAGS_PER_KEY { Err(messages::tags_too_many()) } else { Ok(map) }
+    let most = call.region.quotas.resources.tags_per_key;
+    if map.len() > most { Err(messages::tags_too_many()) } else { Ok(map) }
+}
+
+/// AWS's rule for tags of all services.
+fn is_allowed(c: char) -> bool {
+    c.is_alphanumeric() || (c.is_whitespace() && !c.is_control()) || "+-=._:/@".contains(c)
 }
 
 /// Refuses names that begin with `aws:`, in any case.

@@ -4,14 +4,19 @@ use keystead_types::{AccountId, AliasName};
 
 use super::keys::refuse_pending_deletion;
 use super::{Execution, Refusal, done, fresh_key, key_id};
-use crate::limits::ALIASES_PER_KEY;
 use crate::model::{Alias, Key};
 use crate::proto::{self, Reason};
+use crate::quotas::Quotas;
 use crate::transition::Transition;
 
-pub(super) fn create(next: &mut Transition<'_>, at: u64, op: &proto::CreateAlias) -> Execution {
+pub(super) fn create(
+    next: &mut Transition<'_>,
+    at: u64,
+    quotas: Quotas,
+    op: &proto::CreateAlias,
+) -> Execution {
     let (account, name) = owner_and_name(op.account, &op.name)?;
-    let target = target(next, at, account, op.target.as_ref())?;
+    let target = target(next, at, quotas, account, op.target.as_ref())?;
     if next.view.alias(account, &name).is_some() {
         return Err(Reason::AliasExists.into());
     }
@@ -22,7 +27,12 @@ pub(super) fn create(next: &mut Transition<'_>, at: u64, op: &proto::CreateAlias
     Ok(done())
 }
 
-pub(super) fn update(next: &mut Transition<'_>, at: u64, op: &proto::UpdateAlias) -> Execution {
+pub(super) fn update(
+    next: &mut Transition<'_>,
+    at: u64,
+    quotas: Quotas,
+    op: &proto::UpdateAlias,
+) -> Execution {
     let (account, name) = owner_and_name(op.account, &op.name)?;
     let alias = next.view.alias(account, &name).cloned().ok_or(Reason::AliasNotFound)?;
     let old = target_of(next, at, &alias)?;
@@ -30,7 +40,7 @@ pub(super) fn update(next: &mut Transition<'_>, at: u64, op: &proto::UpdateAlias
         refuse_pending_deletion(&old)?;
         old.id
     } else {
-        let new = target(next, at, account, op.target.as_ref())?;
+        let new = target(next, at, quotas, account, op.target.as_ref())?;
         if old.usage != new.usage || kind(&old) != kind(&new) {
             return Err(Reason::AliasTargetMismatch.into());
         }
@@ -65,6 +75,7 @@ fn target_of(next: &Transition<'_>, at: u64, alias: &Alias) -> Result<Key, Refus
 fn target(
     next: &Transition<'_>,
     at: u64,
+    quotas: Quotas,
     account: AccountId,
     key: Option<&proto::KeyRef>,
 ) -> Result<Key, Refusal> {
@@ -73,7 +84,7 @@ fn target(
         return Err(Reason::KeyNotFound.into());
     }
     refuse_pending_deletion(&key)?;
-    if next.view.aliases_to(key.id).count() >= ALIASES_PER_KEY {
+    if next.view.aliases_to(key.id).count() >= quotas.aliases_per_key {
         return Err(Reason::AliasLimit.into());
     }
     Ok(key)

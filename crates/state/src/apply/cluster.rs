@@ -2,14 +2,19 @@
 
 use keystead_types::{AccessKeyId, AccountId};
 
-use super::{CLUSTER_VERSION, Execution, done};
+use super::{Execution, FIRST_VERSION, done};
 use crate::model::{Account, Authority, Credential};
 use crate::proto::{self, Reason};
 use crate::records;
 use crate::transition::Transition;
 use crate::view::Cluster;
 
-pub(super) fn initialise(next: &mut Transition<'_>, op: &proto::Initialise) -> Execution {
+/// The cluster is of the version that its first command needs, so that all software agrees on it.
+pub(super) fn initialise(
+    next: &mut Transition<'_>,
+    version: u32,
+    op: &proto::Initialise,
+) -> Execution {
     if next.view.is_initialised() {
         return Err(Reason::AlreadyInitialised.into());
     }
@@ -18,7 +23,7 @@ pub(super) fn initialise(next: &mut Transition<'_>, op: &proto::Initialise) -> E
     let cluster = Cluster {
         id: records::read_cluster_id(&op.cluster_id).ok_or(Reason::Malformed)?,
         region: op.region.parse().map_err(|_| Reason::Malformed)?,
-        version: CLUSTER_VERSION,
+        version: version.max(FIRST_VERSION),
         sealed_roots: op.sealed_roots.iter().cloned().map(records::read_sealed_root).collect(),
         domain_key_epoch: domain_key.epoch,
         uses_known_since: None,

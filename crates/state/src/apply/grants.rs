@@ -3,14 +3,19 @@
 use keystead_policy::NamedPrincipal;
 
 use super::{Execution, done, fresh_key, keys, policies};
-use crate::limits::GRANTS_PER_KEY;
 use crate::model::{Grant, GrantPrincipal};
 use crate::proto::outcome::Result as OutcomeResult;
 use crate::proto::{self, Reason};
+use crate::quotas::Quotas;
 use crate::records::read_grant;
 use crate::transition::Transition;
 
-pub(super) fn create(next: &mut Transition<'_>, at: u64, op: &proto::CreateGrant) -> Execution {
+pub(super) fn create(
+    next: &mut Transition<'_>,
+    at: u64,
+    quotas: Quotas,
+    op: &proto::CreateGrant,
+) -> Execution {
     let grant = op.grant.clone().and_then(read_grant).ok_or(Reason::Malformed)?;
     let reference =
         proto::KeyRef { id: grant.key.bytes().to_vec(), multi_region: grant.key.multi_region() };
@@ -25,7 +30,7 @@ pub(super) fn create(next: &mut Transition<'_>, at: u64, op: &proto::CreateGrant
     let id = match same(next, &grant) {
         Some(id) => id,
         None if next.view.grant(&grant.id).is_some() => return Err(Reason::Malformed.into()),
-        None if next.view.grants_on(grant.key, None).nth(GRANTS_PER_KEY - 1).is_some() => {
+        None if next.view.grant_count(grant.key) >= quotas.grants_per_key => {
             return Err(Reason::GrantLimit.into());
         }
         None => {

@@ -3,16 +3,17 @@
 use keystead_types::{AccountId, KeyManager, KeySpec, KeyState, KeyUsage, Origin, UnixMillis};
 
 use super::{Execution, done, fresh_key, key_id, policies};
-use crate::limits::TAGS_PER_KEY;
 use crate::model::{Key, MultiRegion};
 use crate::proto::outcome::Result as OutcomeResult;
 use crate::proto::{self, Command, Reason};
+use crate::quotas::Quotas;
 use crate::records::{code, read_material};
 use crate::transition::Transition;
 
 pub(super) fn create(
     next: &mut Transition<'_>,
     command: &Command,
+    quotas: Quotas,
     op: &proto::CreateKey,
 ) -> Execution {
     let id = key_id(op.key.as_ref())?;
@@ -23,8 +24,11 @@ pub(super) fn create(
     if next.view.key(&id).is_some() {
         return Err(Reason::KeyExists.into());
     }
-    if op.tags.len() > TAGS_PER_KEY {
+    if op.tags.len() > quotas.tags_per_key {
         return Err(Reason::TagLimit.into());
+    }
+    if next.view.key_count_of(account) >= quotas.keys_per_account {
+        return Err(Reason::KeyLimit.into());
     }
     // What a caller did not give is the default policy, which needs no look.
     let given = match op.policy_given {

@@ -19,12 +19,16 @@ use crate::model::Key;
 use crate::proto::command::Operation;
 use crate::proto::outcome::Result as OutcomeResult;
 use crate::proto::{self, Command, Outcome, Reason};
+use crate::quotas::Quotas;
 use crate::rows::RowChange;
 use crate::transition::Transition;
 use crate::view::View;
 
-/// The version of commands and records that this software writes and understands.
-pub const CLUSTER_VERSION: u32 = 1;
+/// The greatest version of commands and records that this software understands. What a command
+/// needs says the command.
+pub const CLUSTER_VERSION: u32 = 2;
+/// The version that every software understands.
+pub const FIRST_VERSION: u32 = 1;
 
 /// What applying a command gave.
 #[derive(Debug)]
@@ -102,31 +106,31 @@ type Execution = Result<OutcomeResult, Refusal>;
 
 fn execute(next: &mut Transition<'_>, command: &Command, operation: &Operation) -> Execution {
     if let Operation::Initialise(initialise) = operation {
-        return cluster::initialise(next, initialise);
+        return cluster::initialise(next, command.version, initialise);
     }
     if !next.view.is_initialised() {
         return Err(Reason::NotInitialised.into());
     }
     iam::check_author(next, command)?;
-    let at = command.authorised_at;
+    let (at, quotas) = (command.authorised_at, Quotas::of(command));
     match operation {
         Operation::Initialise(_) => Err(Reason::AlreadyInitialised.into()),
         Operation::CreateAuthority(op) => cluster::create_authority(next, op),
         Operation::CreateAccount(op) => cluster::create_account(next, op),
-        Operation::CreateKey(op) => keys::create(next, command, op),
+        Operation::CreateKey(op) => keys::create(next, command, quotas, op),
         Operation::EnableKey(op) => keys::enable(next, at, op),
         Operation::DisableKey(op) => keys::disable(next, at, op),
         Operation::UpdateKeyDescription(op) => keys::describe(next, at, op),
         Operation::ScheduleKeyDeletion(op) => keys::schedule_deletion(next, at, op),
         Operation::CancelKeyDeletion(op) => keys::cancel_deletion(next, at, op),
         Operation::DeleteDueKeys(op) => keys::delete_due(next, op),
-        Operation::CreateAlias(op) => aliases::create(next, at, op),
-        Operation::UpdateAlias(op) => aliases::update(next, at, op),
+        Operation::CreateAlias(op) => aliases::create(next, at, quotas, op),
+        Operation::UpdateAlias(op) => aliases::update(next, at, quotas, op),
         Operation::DeleteAlias(op) => aliases::delete(next, at, op),
-        Operation::TagKey(op) => tags::tag(next, at, op),
+        Operation::TagKey(op) => tags::tag(next, at, quotas, op),
         Operation::UntagKey(op) => tags::untag(next, at, op),
         Operation::PutKeyPolicy(op) => policies::put(next, command, op),
-        Operation::CreateGrant(op) => grants::create(next, at, op),
+        Operation::CreateGrant(op) => grants::create(next, at, quotas, op),
         Operation::RemoveGrant(op) => grants::remove(next, at, op),
         Operation::EnableKeyRotation(op) => rotation::enable(next, at, op),
         Operation::DisableKeyRotation(op) => rotation::disable(next, at, op),

@@ -2,15 +2,22 @@
 
 use super::keys::refuse_pending_deletion;
 use super::{Execution, done, fresh_key};
-use crate::limits::TAGS_PER_KEY;
 use crate::proto::{self, Reason};
+use crate::quotas::Quotas;
 use crate::transition::Transition;
 
-pub(super) fn tag(next: &mut Transition<'_>, at: u64, op: &proto::TagKey) -> Execution {
+pub(super) fn tag(
+    next: &mut Transition<'_>,
+    at: u64,
+    quotas: Quotas,
+    op: &proto::TagKey,
+) -> Execution {
     let mut key = fresh_key(next, at, op.key.as_ref())?;
     refuse_pending_deletion(&key)?;
+    let before = key.tags.len();
     key.tags.extend(op.tags.clone());
-    if key.tags.len() > TAGS_PER_KEY {
+    // A key may have got more under a greater quota: those may change their values.
+    if key.tags.len() > quotas.tags_per_key.max(before) {
         return Err(Reason::TagLimit.into());
     }
     key.rights_removed_at = next.index();

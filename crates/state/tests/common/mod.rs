@@ -35,6 +35,7 @@ pub fn command(time_ms: u64, operation: Operation) -> Command {
         authorised_at: 0,
         version: 1,
         user_id: String::new(),
+        quotas: None,
         operation: Some(operation),
     }
 }

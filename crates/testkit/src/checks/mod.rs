@@ -9,6 +9,8 @@ pub mod bench;
 pub mod bench_cluster;
 pub mod chaos;
 mod decision;
+pub mod fairness;
+pub mod listings;
 pub mod material;
 pub mod memory;
 pub mod mutations;
