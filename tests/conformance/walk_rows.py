@@ -306,7 +306,7 @@ row(
     shape={"Keys", "NextMarker"} | PAGE,
     items={"member": "Keys", "add": None},
     audit=audit(True, none, ["limit"]),
-    grpc=set(),
+    grpc={"NextMarker"},  # sealed anew each time
 )
 row(
     "ListResourceTags",
