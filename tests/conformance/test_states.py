@@ -13,7 +13,7 @@ from test_story_boto3 import wait_until
 from walk import ANSWERS, States
 from walk_rows import ROWS
 from walk_wires import Grpc, Json, generated, wire
-from walk_world import EXTERNAL, NOT_IMPORTED, WAYS, Account
+from walk_world import WAYS, Account, key_of, reachable
 
 TOUCHES = [(row.operation, touch) for row in ROWS.values() for touch in row.touches]
 NAMED = [(operation, touch) for operation, touch in TOUCHES if touch.member]
@@ -27,16 +27,9 @@ def own(node):
 def cases(touches):
     for operation, touch in touches:
         for state in WAYS:
-            if state == "PendingImport" and touch.kind in NOT_IMPORTED:
-                continue
-            label = f"{operation}-{touch.role}-{state}"
-            yield pytest.param(operation, touch, state, id=label)
-
-
-def key_of(own, touch, state):
-    """A key for a touch that can get into a state."""
-    waits = state == "PendingImport" and not touch.kind.endswith(EXTERNAL)
-    return own.key(touch.kind + EXTERNAL * waits)
+            if reachable(touch, state):
+                label = f"{operation}-{touch.role}-{state}"
+                yield pytest.param(operation, touch, state, id=label)
 
 
 def check(answer, touch, state, key, body):

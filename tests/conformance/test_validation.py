@@ -8,11 +8,6 @@ from expect import ABSENT_ID, UUID, missing, refused, violation, violations
 
 UNBUILT = {
     "UpdatePrimaryRegion": {"KeyId": ABSENT_ID, "PrimaryRegion": "eu-west-1"},
-    "GetParametersForImport": {
-        "KeyId": ABSENT_ID,
-        "WrappingAlgorithm": "RSAES_OAEP_SHA_256",
-        "WrappingKeySpec": "RSA_2048",
-    },
     "ReplicateKey": {"KeyId": ABSENT_ID, "ReplicaRegion": "eu-west-1"},
     "DescribeCustomKeyStores": {},
 }

@@ -243,7 +243,7 @@ row(
     shape={"ImportToken", "KeyId", "ParametersValidTo", "PublicKey"},
     items=None,
     audit=audit(True, key_arn, ["keyId", "wrappingAlgorithm", "wrappingKeySpec"]),
-    grpc={"ImportToken", "ParametersValidTo", "PublicKey"},
+    grpc={"ImportToken", "PublicKey"},
 )
 row(
     "ImportKeyMaterial",

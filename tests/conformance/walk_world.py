@@ -211,6 +211,17 @@ WAYS = {
 }
 
 
+def reachable(touch, state):
+    """Whether a key of a touch's kind can get into a state."""
+    return state != "PendingImport" or touch.kind not in NOT_IMPORTED
+
+
+def key_of(own, touch, state):
+    """A key for a touch that can get into a state."""
+    waits = state == "PendingImport" and not touch.kind.endswith(EXTERNAL)
+    return own.key(touch.kind + EXTERNAL * waits)
+
+
 class AbsentKey(Key):
     """What a key would have if it were there."""
 
