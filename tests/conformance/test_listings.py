@@ -2,6 +2,7 @@
 
 import base64
 import subprocess
+import uuid
 
 import pytest
 from expect import refused
@@ -17,12 +18,18 @@ def kms(node):
 
 
 @pytest.fixture(scope="module")
-def keys(kms):
+def mark(node):
+    """What names begin with: those of other nodes' turns are in the same account."""
+    return uuid.uuid4().hex
+
+
+@pytest.fixture(scope="module")
+def keys(kms, mark):
     """Two keys with aliases, tags and grants each, so that every list has pages."""
     made = [kms.create_key()["KeyMetadata"]["KeyId"] for _ in range(2)]
     for place, key in enumerate(made):
         for number in range(3):
-            kms.create_alias(AliasName=f"alias/listed-{place}-{number}", TargetKeyId=key)
+            kms.create_alias(AliasName=f"alias/{mark}-listed-{place}-{number}", TargetKeyId=key)
             kms.tag_resource(KeyId=key, Tags=[{"TagKey": f"k{number}", "TagValue": "v"}])
             principals = {"GranteePrincipal": ROOT, "RetiringPrincipal": ROOT}
             kms.create_grant(KeyId=key, Operations=["Encrypt"], Name=f"n{number}", **principals)
@@ -85,9 +92,9 @@ def test_policies_of_a_key_have_no_marker(kms, keys):
         kms.list_key_policies(KeyId=keys[0], Marker=marker)
 
 
-def test_what_stays_is_listed_once_while_others_come_and_go(kms, keys):
+def test_what_stays_is_listed_once_while_others_come_and_go(kms, keys, mark):
     stays = {kms.create_key()["KeyMetadata"]["KeyId"] for _ in range(8)}
-    names = {f"alias/stays-{number}" for number in range(8)}
+    names = {f"alias/{mark}-stays-{number}" for number in range(8)}
     for name in names:
         kms.create_alias(AliasName=name, TargetKeyId=keys[0])
     seen_keys, seen_names = [], []
@@ -97,9 +104,9 @@ def test_what_stays_is_listed_once_while_others_come_and_go(kms, keys):
         seen_names += [entry["AliasName"] for entry in page["Aliases"]]
         # The last one seen goes, others come before and after it.
         last = page["Aliases"][-1]["AliasName"]
-        if last not in names and last.startswith("alias/passes"):
+        if last not in names and last.startswith(f"alias/{mark}-passes"):
             kms.delete_alias(AliasName=last)
-        for prefix in ("alias/passes-", "alias/stays-3-"):
+        for prefix in (f"alias/{mark}-passes-", f"alias/{mark}-stays-3-"):
             if number < 6:
                 kms.create_alias(AliasName=f"{prefix}{number}", TargetKeyId=keys[1])
         number += 1
@@ -114,14 +121,14 @@ def test_what_stays_is_listed_once_while_others_come_and_go(kms, keys):
     assert len(seen_names) == len(set(seen_names)) and names <= set(seen_names)
 
 
-def test_aliases_of_a_key(kms, keys):
+def test_aliases_of_a_key(kms, keys, mark):
     seen, marker = [], {}
     while marker is not None:
         page = kms.list_aliases(KeyId=keys[1], Limit=2, **marker)
         seen += [entry["AliasName"] for entry in page["Aliases"]]
         assert all(entry["TargetKeyId"] == keys[1] for entry in page["Aliases"])
         marker = {"Marker": page["NextMarker"]} if page["Truncated"] else None
-    assert {f"alias/listed-1-{number}" for number in range(3)} <= set(seen)
+    assert {f"alias/{mark}-listed-1-{number}" for number in range(3)} <= set(seen)
     assert seen == sorted(set(seen))
 
 
@@ -147,16 +154,17 @@ def test_characters_of_tags(kms, keys):
     kms.untag_resource(KeyId=keys[0], TagKeys=[good["TagKey"], "never there"])
 
 
-def test_names_of_aliases(kms, keys):
+def test_names_of_aliases(kms, keys, mark):
     with refused("NotAuthorizedException", 'The prefix "alias/aws/" is reserved.'):
         kms.create_alias(AliasName="alias/aws/own", TargetKeyId=keys[0])
     with refused("InvalidAliasNameException", "Invalid alias name 'alias/a:b'"):
         kms.create_alias(AliasName="alias/a:b", TargetKeyId=keys[0])
-    kms.create_alias(AliasName="alias/awsome", TargetKeyId=keys[0])
+    name = f"alias/aws{mark}"
+    kms.create_alias(AliasName=name, TargetKeyId=keys[0])
     arn = kms.list_aliases(KeyId=keys[0])["Aliases"][0]["AliasArn"].partition("alias/")[0]
-    with refused("AlreadyExistsException", f"An alias with the name {arn}alias/awsome already exists"):
-        kms.create_alias(AliasName="alias/awsome", TargetKeyId=keys[1])
-    kms.create_alias(AliasName="alias/Awsome", TargetKeyId=keys[1])
+    with refused("AlreadyExistsException", f"An alias with the name {arn}{name} already exists"):
+        kms.create_alias(AliasName=name, TargetKeyId=keys[1])
+    kms.create_alias(AliasName=f"alias/AWS{mark}", TargetKeyId=keys[1])
 
 
 def test_two_thousand_keys_are_listed_once_each():
