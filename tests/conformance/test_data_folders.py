@@ -28,13 +28,13 @@ def opened(request, tmp_path):
     assert server.stop() == 0, server.output()
 
 
-def client(server, expected):
+def client(server, owner):
     return boto3.client(
         "kms",
         region_name="eu-central-1",
         endpoint_url=server.endpoint,
-        aws_access_key_id=expected["access_key"]["AWS_ACCESS_KEY_ID"],
-        aws_secret_access_key=expected["access_key"]["AWS_SECRET_ACCESS_KEY"],
+        aws_access_key_id=owner["access_key"]["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=owner["access_key"]["AWS_SECRET_ACCESS_KEY"],
     )
 
 
@@ -61,6 +61,30 @@ def test_every_ciphertext_opens_unless_its_key_may_not_be_used(opened):
         else:
             with pytest.raises(botocore.exceptions.ClientError):
                 kms.decrypt(**decrypt)
+
+
+def test_who_may_do_what_is_as_it_was(opened):
+    server, expected = opened
+    if "clerk" not in expected:
+        pytest.skip("it was written before there were users")
+    kms = client(server, expected["clerk"])
+
+    def attempt(operation, name):
+        key = expected["keys"][name]
+        more = {
+            "encrypt": {"Plaintext": b"x"},
+            "decrypt": {
+                "CiphertextBlob": base64.b64decode(key["ciphertext"]),
+                "EncryptionContext": {"name": name},
+            },
+        }
+        getattr(kms, operation)(KeyId=key["id"], **more.get(operation, {}))
+
+    for operation, name in expected["clerk"]["may"]:
+        attempt(operation, name)
+    for operation, name in expected["clerk"]["may_not"]:
+        with pytest.raises(kms.exceptions.ClientError, match="AccessDeniedException"):
+            attempt(operation, name)
 
 
 def test_it_goes_on_from_there(opened):

@@ -40,27 +40,32 @@ def main(program, name):
         access_key = dict(re.findall(r"^export (AWS_\w+)='([^']*)'$", printed.stdout, re.M))
         node = subprocess.Popen([program, "server"], cwd=folder, stderr=subprocess.DEVNULL)
         try:
-            keys = use(client(access_key))
+            kms = client("kms", access_key)
+            await_service(kms)
+            keys = use(kms)
+            clerk = give_rights(client("iam", access_key), kms, keys)
         finally:
             node.terminate()
             assert node.wait(30) == 0
-        expected = {"account": ACCOUNT, "access_key": access_key, "keys": keys}
+        expected = {"account": ACCOUNT, "access_key": access_key, "keys": keys, "clerk": clerk}
         (folder / "expected.json").write_text(json.dumps(expected, indent=2, sort_keys=True))
         pack(folder, HERE / f"{name}.tar.gz")
 
 
-def client(access_key):
-    kms = boto3.client(
-        "kms",
+def client(service, access_key):
+    return boto3.client(
+        service,
         region_name=REGION,
         endpoint_url=f"http://127.0.0.1:{PORT}",
         aws_access_key_id=access_key["AWS_ACCESS_KEY_ID"],
         aws_secret_access_key=access_key["AWS_SECRET_ACCESS_KEY"],
     )
+
+
+def await_service(kms):
     for _ in range(100):
         try:
-            kms.list_keys()
-            return kms
+            return kms.list_keys()
         except Exception:  # pylint: disable=broad-except
             time.sleep(0.1)
     raise RuntimeError("the node does not serve")
@@ -91,6 +96,44 @@ def use(kms):
     kms.untag_resource(KeyId=create("untagged"), TagKeys=["name"])
     keys["untagged"]["tags"] = []
     return keys
+
+
+def give_rights(iam, kms, keys):
+    """Makes a user with rights of every kind; gives the access key, and what may be done by it."""
+    user = iam.create_user(UserName="clerk", Path="/office/")["User"]["Arn"]
+    iam.create_group(GroupName="clerks")
+    iam.add_user_to_group(GroupName="clerks", UserName="clerk")
+    arn = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/"
+    encrypt = policy("Allow", ["kms:Encrypt"], "*")
+    managed = iam.create_policy(PolicyName="encrypts", PolicyDocument=encrypt)["Policy"]["Arn"]
+    iam.attach_group_policy(GroupName="clerks", PolicyArn=managed)
+    looks = policy("Allow", ["kms:DescribeKey", "kms:ListGrants"], "*")
+    iam.put_user_policy(UserName="clerk", PolicyName="looks", PolicyDocument=looks)
+    bound = policy("Allow", ["kms:Encrypt", "kms:Decrypt", "kms:DescribeKey"], "*")
+    boundary = iam.create_policy(PolicyName="bound", PolicyDocument=bound)["Policy"]["Arn"]
+    iam.put_user_permissions_boundary(UserName="clerk", PermissionsBoundary=boundary)
+    denied = policy("Deny", ["kms:Encrypt"], arn + keys["untagged"]["id"])
+    iam.put_group_policy(GroupName="clerks", PolicyName="not", PolicyDocument=denied)
+    kms.create_grant(
+        KeyId=keys["enabled"]["id"],
+        GranteePrincipal=user,
+        Operations=["Decrypt"],
+        Constraints={"EncryptionContextSubset": {"name": "enabled"}},
+    )
+    made = iam.create_access_key(UserName="clerk")["AccessKey"]
+    return {
+        "access_key": {
+            "AWS_ACCESS_KEY_ID": made["AccessKeyId"],
+            "AWS_SECRET_ACCESS_KEY": made["SecretAccessKey"],
+        },
+        "may": [["encrypt", "enabled"], ["decrypt", "enabled"], ["describe_key", "untagged"]],
+        "may_not": [["encrypt", "untagged"], ["list_grants", "enabled"], ["decrypt", "untagged"]],
+    }
+
+
+def policy(effect, actions, resource):
+    statement = {"Effect": effect, "Action": actions, "Resource": resource}
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
 
 
 def pack(folder, archive):
