@@ -101,7 +101,7 @@ fn entry(key: &Key, material: &Material) -> kms::RotationsListEntry {
 /// The same, with what there is to say about imported material.
 fn imported(entry: kms::RotationsListEntry, material: &Material) -> kms::RotationsListEntry {
     use kms::ExpirationModelType::{KeyMaterialDoesNotExpire, KeyMaterialExpires};
-    let there = !material.wrapped.is_empty();
+    let there = material.is_present();
     let import = if there { kms::ImportState::Imported } else { kms::ImportState::PendingImport };
     let expires = material.expires.filter(|_| there);
     let model = if expires.is_some() { KeyMaterialExpires } else { KeyMaterialDoesNotExpire };

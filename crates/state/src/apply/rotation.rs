@@ -132,7 +132,7 @@ fn add_current(
     let material = material.cloned().and_then(read_material).ok_or(Reason::Malformed)?;
     // Ciphertexts name their material by the first half of its id.
     let (prefix, _) = material.id.bytes().split_first_chunk().ok_or(Reason::Malformed)?;
-    if material.wrapped.is_empty() || key.material_by_prefix(prefix).is_some() {
+    if !material.is_present() || key.material_by_prefix(prefix).is_some() {
         return Err(Reason::Malformed);
     }
     let (created, origin, state) = (rotation.at, key.origin, MaterialState::Current);
@@ -148,7 +148,7 @@ fn add_current(
 /// Makes the imported material that waits the current one.
 fn make_pending_current(key: &mut Key, rotation: MaterialRotation) -> Result<(), Reason> {
     let pending = key.materials.iter().position(|material| {
-        material.state == MaterialState::PendingRotation && !material.wrapped.is_empty()
+        material.state == MaterialState::PendingRotation && material.is_present()
     });
     let pending = pending.ok_or(Reason::NoPendingMaterial)?;
     retire_current(key);
