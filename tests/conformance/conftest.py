@@ -3,6 +3,7 @@
 import contextlib
 import datetime
 import functools
+import zlib
 
 import botocore.auth
 import botocore.compat
@@ -20,24 +21,29 @@ ACCOUNTS = [
 REGIONS = ["--region", REGION, "--region", OTHER_REGION]
 # Where a run against a cluster tests.
 IN_TURN = "in-turn"
-PLACES = ["node-1", "node-2", "node-3", IN_TURN]
+NODES = ["node-1", "node-2", "node-3"]
 LEFT_OUT = pytest.StashKey()
 
 
 def pytest_addoption(parser):
     parser.addoption(
         "--cluster",
-        action="store_true",
-        help="test each node of a cluster in the place of a keystead dev, then all of them in turn",
+        choices=["one", "all"],
+        help="test nodes of a cluster in the place of a keystead dev: for each file one of the "
+        "three, or all of them; and then all of them in turn",
     )
 
 
 def pytest_generate_tests(metafunc):
-    if metafunc.config.getoption("cluster") and "node" in metafunc.fixturenames:
-        # A gRPC channel leads to one node.
-        places = [place for place in PLACES if place != IN_TURN or not has_channel(metafunc)]
+    which = metafunc.config.getoption("cluster")
+    if which and "node" in metafunc.fixturenames:
+        one = [NODES[zlib.crc32(metafunc.module.__name__.encode()) % len(NODES)]]
+        places = NODES if which == "all" else one
         if metafunc.definition.get_closest_marker("one_node"):
-            places = places[1:2]
+            places = one
+        # A gRPC channel leads to one node.
+        elif not has_channel(metafunc):
+            places = [*places, IN_TURN]
         metafunc.parametrize("node", places, indirect=True, scope="session")
 
 
@@ -81,7 +87,7 @@ def node(request):
     a cluster a node of that, with the same accounts, or all of them in turn."""
     if place := getattr(request, "param", None):
         nodes = request.getfixturevalue("cluster").nodes
-        yield InTurn(nodes) if place == IN_TURN else nodes[PLACES.index(place)]
+        yield InTurn(nodes) if place == IN_TURN else nodes[NODES.index(place)]
         return
     node = Node(["--ephemeral", *ACCOUNTS, *REGIONS]).start()
     yield node
