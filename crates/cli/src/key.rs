@@ -9,6 +9,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Map, Value, json};
 
 use crate::client::Client;
+use crate::erasure::{self, ErasureArguments};
 use crate::{deletion, output};
 
 /// Arguments of `keystead key`.
@@ -77,6 +78,8 @@ enum KeyCommand {
         #[arg(long)]
         yes: bool,
     },
+    /// Whether and when every node had taken material that the key lost off its disk. For operators.
+    ErasureStatus(ErasureArguments),
     /// Encrypt standard input (at most 4,096 bytes); prints the ciphertext in base64.
     Encrypt {
         /// Key id, ARN or alias.
@@ -98,40 +101,47 @@ enum KeyCommand {
 
 /// Runs `keystead key`.
 pub async fn run(arguments: KeyArguments) -> Result<()> {
-    let client = Client::from_environment(arguments.endpoint_url.as_deref())?;
+    let client = || Client::from_environment(arguments.endpoint_url.as_deref());
     let json = arguments.output == Output::Json;
     match arguments.command {
         KeyCommand::Create { spec, usage, description, alias } => {
             let input = json!({ "KeySpec": spec, "KeyUsage": usage, "Description": description });
-            create(&client, json, &input, alias.as_deref()).await
+            create(&client()?, json, &input, alias.as_deref()).await
         }
-        KeyCommand::List => list(&client, json).await,
+        KeyCommand::List => list(&client()?, json).await,
         KeyCommand::Describe { key } => {
-            let answer = client.call("DescribeKey", &json!({ "KeyId": key })).await?;
+            let answer = client()?.call("DescribeKey", &json!({ "KeyId": key })).await?;
             output::object(json, &answer["KeyMetadata"])
         }
         KeyCommand::Rotate { key_id } => {
-            let answer = client.call("RotateKeyOnDemand", &json!({ "KeyId": key_id })).await?;
+            let answer = client()?.call("RotateKeyOnDemand", &json!({ "KeyId": key_id })).await?;
             if json { output::object(true, &answer) } else { output::line(text(&answer, "KeyId")) }
         }
         KeyCommand::ScheduleDeletion { key_id, pending_window_in_days, yes } => {
-            deletion::schedule(&client, json, &key_id, pending_window_in_days, yes).await
+            deletion::schedule(&client()?, json, &key_id, pending_window_in_days, yes).await
         }
-        KeyCommand::Encrypt { key, context } => {
-            let plaintext = STANDARD.encode(standard_input()?);
-            let input = json!({
-                "KeyId": key,
-                "Plaintext": plaintext,
-                "EncryptionContext": context.into_iter().collect::<std::collections::BTreeMap<_, _>>(),
-            });
-            let answer = client.call("Encrypt", &input).await?;
-            if json {
-                return output::object(true, &answer);
-            }
-            output::line(answer["CiphertextBlob"].as_str().unwrap_or_default())
-        }
-        KeyCommand::Decrypt { key, context } => decrypt(&client, json, key, context).await,
+        KeyCommand::ErasureStatus(arguments) => erasure::status(json, arguments).await,
+        KeyCommand::Encrypt { key, context } => encrypt(&client()?, json, &key, context).await,
+        KeyCommand::Decrypt { key, context } => decrypt(&client()?, json, key, context).await,
     }
+}
+
+async fn encrypt(
+    client: &Client,
+    json: bool,
+    key: &str,
+    context: Vec<(String, String)>,
+) -> Result<()> {
+    let input = json!({
+        "KeyId": key,
+        "Plaintext": STANDARD.encode(standard_input()?),
+        "EncryptionContext": context.into_iter().collect::<std::collections::BTreeMap<_, _>>(),
+    });
+    let answer = client.call("Encrypt", &input).await?;
+    if json {
+        return output::object(true, &answer);
+    }
+    output::line(text(&answer, "CiphertextBlob"))
 }
 
 async fn create(client: &Client, json: bool, input: &Value, alias: Option<&str>) -> Result<()> {

@@ -5,6 +5,7 @@ mod cluster;
 mod config;
 mod deletion;
 mod dev;
+mod erasure;
 mod explain;
 mod key;
 mod logging;

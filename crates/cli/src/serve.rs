@@ -88,7 +88,11 @@ pub async fn until_stopped(
     for region in front.regions() {
         let (region, audit) = (region.clone(), front.audit().clone());
         tokio::spawn(async move {
-            tokio::join!(region.run_due_work(&audit), region.run_use_reports());
+            tokio::join!(
+                region.run_due_work(&audit),
+                region.run_use_reports(),
+                region.run_erasures()
+            );
         });
     }
     let (failed, mut failure) = tokio::sync::mpsc::channel::<String>(1);

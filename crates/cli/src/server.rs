@@ -189,7 +189,10 @@ async fn start(
         peers = Some(listener);
     }
     let opened = if founds { setup.open_or_initialise().await } else { setup.open().await };
-    let region = opened?.with_use_interval(config.use_interval).with_quotas(config.quotas.clone());
+    let region = opened?
+        .with_use_interval(config.use_interval)
+        .with_erase_within(config.erase_within)
+        .with_quotas(config.quotas.clone());
     let region = Arc::new(if config.cluster.learner { region.as_learner() } else { region });
     let Some(listener) = peers else { return Ok(Started { region, peers: None }) };
 

@@ -42,6 +42,11 @@ impl MaterialCache {
         self.materials.remove(&(key_id, material_id));
     }
 
+    /// Forgets all materials but these.
+    pub fn retain(&self, keep: impl Fn(&KeyId, &MaterialId) -> bool) {
+        self.materials.retain(|(key_id, material_id), _| keep(key_id, material_id));
+    }
+
     /// Forgets everything.
     pub fn clear(&self) {
         self.materials.clear();
@@ -101,6 +106,11 @@ mod tests {
             cache.get_or_insert_with(key, material, generate).unwrap();
         }
         assert!(cache.len() <= 10, "{cache:?}");
+        let (key, material) = ids(201);
+        cache.get_or_insert_with(key, material, generate).unwrap();
+        cache.retain(|other, _| *other == key);
+        assert_eq!(cache.len(), 1);
+        cache.get_or_insert_with(key, material, || Err(())).unwrap();
         cache.clear();
         assert!(cache.is_empty());
     }

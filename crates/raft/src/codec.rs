@@ -78,6 +78,9 @@ impl Codec {
         plain: &[u8],
         what: &'static str,
     ) -> Result<Vec<u8>, CodecError> {
+        if cfg!(feature = "danger-clear-values") {
+            return Ok(plain.to_vec());
+        }
         self.keyring.seal_value(purpose, binding, plain).map_err(|_| CodecError::Seal(what))
     }
 
@@ -88,6 +91,9 @@ impl Codec {
         sealed: &[u8],
         what: &'static str,
     ) -> Result<Vec<u8>, CodecError> {
+        if cfg!(feature = "danger-clear-values") {
+            return Ok(sealed.to_vec());
+        }
         let mut plain = self
             .keyring
             .open_value(purpose, binding, sealed)

@@ -15,6 +15,7 @@ mod barrier;
 mod blocking;
 mod codec;
 mod disk;
+mod erase;
 mod failpoint;
 mod format;
 mod health;
@@ -45,6 +46,7 @@ mod wire;
 
 pub use barrier::{NotLeading, Unavailable};
 pub use disk::{DiskGuard, MinFree, Space};
+pub use erase::EraseError;
 #[cfg(feature = "failpoints")]
 pub use failpoint::CRASH_POINTS;
 pub use format::{FORMAT_VERSION, Format, FormatError};

@@ -19,6 +19,7 @@ use crate::background;
 use crate::barrier::Unavailable;
 use crate::blocking::run_blocking;
 use crate::codec::Codec;
+use crate::erase::{self, EraseError};
 use crate::health::Health;
 use crate::inbox::Inbox;
 use crate::log::LogStore;
@@ -336,6 +337,21 @@ impl Node {
     /// The node is stopping or has failed.
     pub async fn trigger_snapshot(&self) -> Result<(), Unavailable> {
         self.core.raft.trigger().snapshot().await.map_err(|_| Unavailable::Stopped)
+    }
+
+    /// Takes off this node's disk what the state lost up to a log index: makes a snapshot that
+    /// covers it, purges the log behind it, and lets the store write everything anew. What was lost
+    /// later may be there still. Safe to be repeated.
+    ///
+    /// # Errors
+    /// See [`EraseError`].
+    pub async fn erase(&self, through: u64) -> Result<(), EraseError> {
+        erase::run(&self.core, &self.log, &self.store, through).await
+    }
+
+    /// Its id.
+    pub fn id(&self) -> NodeId {
+        self.core.node_id
     }
 
     /// A look at the node.

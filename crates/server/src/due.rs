@@ -63,8 +63,15 @@ impl RegionServer {
             work.push(command::Operation::DeleteDueKeys(proto::DeleteDueKeys { keys }));
         }
         if view.uses_known_since().is_none() {
-            // A region of an earlier version: from now on all nodes understand such a command.
+            // A region of an earlier version: from now on all nodes understand such commands.
             work.push(command::Operation::RecordKeyUses(proto::RecordKeyUses::default()));
+        }
+        if !view.losses_known() {
+            let node_id = self.node().id().0;
+            work.push(command::Operation::RecordErased(proto::RecordErased {
+                node_id,
+                through: 0,
+            }));
         }
         match self.due_rotations(view, now).await {
             Ok(rotations) => work.extend(rotations),

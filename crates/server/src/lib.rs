@@ -16,6 +16,7 @@ pub mod cluster;
 mod conditions;
 mod convert;
 mod due;
+mod erasure;
 mod explain;
 mod front;
 mod grant_token;

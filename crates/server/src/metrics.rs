@@ -37,6 +37,11 @@ fn describe() {
         Unit::Count,
         "How many appends one sync made durable."
     );
+    describe_gauge!(
+        "keystead_erasure_pending_seconds",
+        Unit::Seconds,
+        "Age of the oldest key material that was lost and may still be on this node's disk."
+    );
     describe_gauge!("keystead_raft_applied_index", "Log index of the last applied entry.");
     describe_counter!(
         "keystead_raft_barrier_rounds_total",

@@ -38,6 +38,8 @@ const CACHED_SIGNING_KEYS: usize = 10_000;
 const AUTHORITY_BINDING: &[u8] = b"cluster authority";
 /// How often the state is told of uses of keys, unless said otherwise.
 const USE_INTERVAL: Duration = Duration::from_secs(60);
+/// Within what time lost material is off the disk, unless said otherwise.
+const ERASE_WITHIN: Duration = Duration::from_secs(3600);
 
 /// A served Region.
 pub struct RegionServer {
@@ -48,6 +50,7 @@ pub struct RegionServer {
     signing_keys: Cache<SigningKeyId, Arc<SigningKey>>,
     learner: bool,
     pub(crate) use_interval: Duration,
+    pub(crate) erase_within: Duration,
     /// When keys were last used, as far as the state is not told of it.
     pub(crate) uses: KeyUses,
     pub(crate) throttle: Throttle,
@@ -110,6 +113,7 @@ impl RegionServer {
         Self {
             learner: false,
             use_interval: USE_INTERVAL,
+            erase_within: ERASE_WITHIN,
             uses: KeyUses::new(),
             name,
             node,
@@ -133,6 +137,12 @@ impl RegionServer {
     #[must_use]
     pub fn with_use_interval(self, use_interval: Duration) -> Self {
         Self { use_interval, ..self }
+    }
+
+    /// The same, which has lost material off its disk within this time.
+    #[must_use]
+    pub fn with_erase_within(self, erase_within: Duration) -> Self {
+        Self { erase_within, ..self }
     }
 
     /// The same, whose accounts have these quotas.
@@ -283,6 +293,16 @@ impl RegionServer {
     /// Forgets unwrapped material that is no more.
     pub(crate) fn forget_material(&self, key: KeyId, material: MaterialId) {
         self.materials.remove(key, material);
+    }
+
+    /// Forgets all unwrapped material of keys that a View does not have any more.
+    pub(crate) fn forget_lost_material(&self, view: &View) {
+        self.materials.retain(|key, material| {
+            let key = view.key(key);
+            key.is_some_and(|key| {
+                key.materials.iter().any(|one| one.id == *material && one.is_present())
+            })
+        });
     }
 
     /// The secret of an access key.

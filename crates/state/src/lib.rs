@@ -13,6 +13,7 @@
 #![forbid(unsafe_code)]
 
 mod apply;
+mod erasures;
 mod iam;
 mod model;
 mod own;
@@ -30,6 +31,7 @@ pub mod proto {
 }
 
 pub use apply::{Applied, CLUSTER_VERSION, FIRST_VERSION, UnknownCommand, apply};
+pub use erasures::{Erasures, LostMaterial};
 pub use iam::policy_size;
 pub use iam::{Group, ManagedPolicy, NamedPolicy, Permissions, PolicyUse, PolicyVersion, User};
 pub use model::{
@@ -57,6 +59,8 @@ pub mod limits {
     pub const TAGS_PER_KEY: usize = 50;
     /// Uses of keys that one command tells of at most.
     pub const KEY_USES_AT_ONCE: usize = 2_000;
+    /// How long it is told that a key lost material, in milliseconds.
+    pub const LOST_MATERIAL_MEMORY_MS: u64 = 366 * 24 * 60 * 60 * 1000;
     /// How long the first result of a request is kept, in milliseconds.
     pub const REQUEST_MEMORY_MS: u64 = 10 * 60 * 1000;
     /// How many results are kept at most.

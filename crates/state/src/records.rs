@@ -11,6 +11,7 @@ use keystead_types::{
 };
 use prost::Message;
 
+use crate::erasures::{Erased, LostMaterial};
 use crate::iam;
 use crate::model::{
     Account, Alias, Authority, Credential, DomainKey, Key, KeyUse, Material, MaterialRotation,
@@ -78,6 +79,13 @@ pub(crate) fn load(
             let found = found.filter(|found| into.view.key(&found.key).is_some());
             into.put_use(found.ok_or(corrupt("key use"))?);
         }
+        rows::LOST_MATERIAL => {
+            let found = LostMaterial::from_record(&decode("lost material", value)?);
+            into.put_lost(found.ok_or(corrupt("lost material"))?);
+        }
+        rows::ERASED => {
+            into.put_erased(Erased::from_record(&decode("erased", value)?));
+        }
         rows::REQUEST_CHUNK => {
             let number = rows::chunk_of(row).ok_or(corrupt("request chunk"))?;
             let chunk = RequestChunk::read(number, value).ok_or(corrupt("request chunk"))?;
@@ -115,6 +123,7 @@ pub(crate) fn cluster(cluster: &Cluster, clock: UnixMillis) -> Vec<u8> {
             .collect(),
         domain_key_epoch: cluster.domain_key_epoch,
         uses_known_since_ms: cluster.uses_known_since.map(|since| since.0),
+        losses_known: cluster.losses_known,
     }
     .encode_to_vec()
 }
@@ -127,6 +136,7 @@ fn read_cluster(record: proto::ClusterRecord) -> Option<Cluster> {
         sealed_roots: record.sealed_roots.into_iter().map(read_sealed_root).collect(),
         domain_key_epoch: record.domain_key_epoch,
         uses_known_since: record.uses_known_since_ms.map(UnixMillis),
+        losses_known: record.losses_known,
     })
 }
 

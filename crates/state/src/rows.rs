@@ -4,7 +4,7 @@
 use std::ops::RangeInclusive;
 
 use keystead_types::{
-    AccessKeyId, AccountId, AliasName, GrantId, GroupId, KeyId, PolicyId, UserId,
+    AccessKeyId, AccountId, AliasName, GrantId, GroupId, KeyId, NodeId, PolicyId, UserId,
 };
 
 /// The first bytes that rows of the state use; the rest is the store's own.
@@ -35,6 +35,8 @@ pub(crate) const MANAGED_POLICY: u8 = 0x21;
 pub(crate) const USER: u8 = 0x22;
 pub(crate) const GRANT: u8 = 0x23;
 pub(crate) const KEY_USE: u8 = 0x24;
+pub(crate) const LOST_MATERIAL: u8 = 0x25;
+pub(crate) const ERASED: u8 = 0x26;
 
 pub(crate) fn cluster() -> Vec<u8> {
     vec![CLUSTER]
@@ -74,6 +76,14 @@ pub(crate) fn grant(key: &KeyId, id: &GrantId) -> Vec<u8> {
 
 pub(crate) fn key_use(key: &KeyId) -> Vec<u8> {
     row(KEY_USE, &[&[u8::from(key.multi_region())], key.bytes()])
+}
+
+pub(crate) fn lost_material(key: &KeyId) -> Vec<u8> {
+    row(LOST_MATERIAL, &[&[u8::from(key.multi_region())], key.bytes()])
+}
+
+pub(crate) fn erased(node: NodeId, through: u64) -> Vec<u8> {
+    row(ERASED, &[&node.0.to_be_bytes(), &through.to_be_bytes()])
 }
 
 pub(crate) fn single_request(id: &[u8; 32]) -> Vec<u8> {

@@ -8,6 +8,7 @@ use keystead_types::{AccountId, AliasName, KeyId, UnixMillis};
 use prost::Message;
 use rpds::HashTrieMapSync;
 
+use crate::erasures::{Erased, LostMaterial, loses_material};
 use crate::model::{Account, Alias, Authority, Credential, DomainKey, Grant, Key, KeyUse, Policy};
 use crate::records;
 use crate::requests::{Remembered, RequestChunk, chunk_number};
@@ -61,6 +62,14 @@ impl<'v> Transition<'v> {
         }
     }
 
+    /// From now on, unless it is so already, it is written down which keys lose material.
+    pub(crate) fn know_losses(&mut self) {
+        let Some(cluster) = self.view.cluster.as_deref() else { return };
+        if !cluster.losses_known {
+            self.put_cluster(Cluster { losses_known: true, ..cluster.clone() });
+        }
+    }
+
     pub(crate) fn put_domain_key(&mut self, key: DomainKey) {
         self.changes.push(put(rows::domain_key(key.epoch), records::domain_key(&key)));
         self.view.domain_keys.insert_mut(key.epoch, Arc::new(key));
@@ -111,7 +120,12 @@ impl<'v> Transition<'v> {
     pub(crate) fn put_key(&mut self, key: Key) {
         self.changes.push(put(rows::key(&key.id), records::key(&key)));
         match self.view.keys.get(&key.id).cloned() {
-            Some(old) => self.reindex_key(&old, &key),
+            Some(old) => {
+                self.reindex_key(&old, &key);
+                if loses_material(&old, Some(&key)) {
+                    self.lose_material(&key);
+                }
+            }
             None => {
                 self.view.keys_by_account.insert_mut((key.account, key.id));
                 count(&mut self.view.key_counts, key.account, true);
@@ -169,6 +183,41 @@ impl<'v> Transition<'v> {
         }
         self.view.keys.remove_mut(&key.id);
         self.changes.push(delete(rows::key(&key.id)));
+        if loses_material(key, None) {
+            self.lose_material(key);
+        }
+    }
+
+    /// From now on each node has material of this key to erase.
+    fn lose_material(&mut self, key: &Key) {
+        if !self.view.losses_known() {
+            return;
+        }
+        let (index, at) = (self.index(), self.view.clock);
+        self.put_lost(LostMaterial { key: key.id, account: key.account, index, at });
+    }
+
+    pub(crate) fn put_lost(&mut self, lost: LostMaterial) {
+        let record = lost.record().encode_to_vec();
+        self.changes.push(put(rows::lost_material(&lost.key), record));
+        self.view.erasures.put(lost);
+    }
+
+    /// Tells no more that a key lost material.
+    pub(crate) fn forget_lost(&mut self, key: &KeyId) {
+        self.view.erasures.forget(key);
+        self.changes.push(delete(rows::lost_material(key)));
+    }
+
+    pub(crate) fn put_erased(&mut self, erased: Erased) {
+        let record = erased.record().encode_to_vec();
+        self.changes.push(put(rows::erased(erased.node, erased.through), record));
+        self.view.erasures.put_erased(erased);
+    }
+
+    pub(crate) fn forget_erased(&mut self, erased: Erased) {
+        self.view.erasures.forget_erased(erased);
+        self.changes.push(delete(rows::erased(erased.node, erased.through)));
     }
 
     pub(crate) fn put_use(&mut self, key_use: KeyUse) {

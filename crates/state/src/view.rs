@@ -10,6 +10,7 @@ use prost::Message;
 use rpds::{HashTrieMapSync, RedBlackTreeMapSync, RedBlackTreeSetSync};
 
 use crate::apply;
+use crate::erasures::{Erased, Erasures, LostMaterial};
 use crate::iam::{self, Directory, Group, ManagedPolicy, User};
 use crate::model::{
     Account, Alias, Authority, Credential, DomainKey, Grant, Key, KeyUse, Policy, SealedRoot,
@@ -41,6 +42,7 @@ pub struct View {
     pub(crate) rotations: RedBlackTreeSetSync<(UnixMillis, KeyId)>,
     /// When the first material of a key expires.
     pub(crate) expiries: RedBlackTreeSetSync<(UnixMillis, KeyId)>,
+    pub(crate) erasures: Erasures,
     pub(crate) directory: Directory,
     pub(crate) grants: HashTrieMapSync<GrantId, Arc<Grant>>,
     pub(crate) grants_by_key: RedBlackTreeSetSync<(KeyId, GrantId)>,
@@ -62,6 +64,7 @@ pub(crate) struct Cluster {
     pub(crate) sealed_roots: Vec<SealedRoot>,
     pub(crate) domain_key_epoch: u32,
     pub(crate) uses_known_since: Option<UnixMillis>,
+    pub(crate) losses_known: bool,
 }
 
 /// A policy and in how many places it is used.
@@ -95,6 +98,7 @@ impl Default for View {
             deletions: RedBlackTreeSetSync::default(),
             rotations: RedBlackTreeSetSync::default(),
             expiries: RedBlackTreeSetSync::default(),
+            erasures: Erasures::default(),
             directory: Directory::default(),
             grants: HashTrieMapSync::default(),
             grants_by_key: RedBlackTreeSetSync::default(),
@@ -212,6 +216,16 @@ impl View {
     /// Since when nodes tell of the uses of keys, if they do.
     pub fn uses_known_since(&self) -> Option<UnixMillis> {
         self.cluster.as_ref()?.uses_known_since
+    }
+
+    /// Which keys lost material, and which nodes have erased it.
+    pub fn erasures(&self) -> &Erasures {
+        &self.erasures
+    }
+
+    /// Whether keys that lose material are written down.
+    pub fn losses_known(&self) -> bool {
+        self.cluster.as_ref().is_some_and(|cluster| cluster.losses_known)
     }
 
     /// The keys of an account whose ids come after `after`, in order of their ids.
@@ -337,7 +351,7 @@ impl View {
         let others = self.policies.size() + self.aliases.size() + self.request_chunks.size();
         let iam = self.directory.users.size() + self.directory.groups.size();
         let keys = self.keys.size() + self.uses.size() + self.grants.size();
-        small + others + iam + self.directory.policies.size() + keys
+        small + others + iam + self.directory.policies.size() + keys + self.erasures.row_count()
     }
 
     /// How many policies are stored; equal documents are one.
@@ -447,6 +461,10 @@ impl View {
         list.extend(self.directory.users.all().map(|u| (rows::user(u.id), Row::User(u))));
         list.extend(self.grants.values().map(|g| (rows::grant(&g.key, &g.id), Row::Grant(g))));
         list.extend(self.uses.values().map(|u| (rows::key_use(&u.key), Row::Use(u))));
+        list.extend(self.erasures.all().map(|l| (rows::lost_material(&l.key), Row::Lost(l))));
+        list.extend(
+            self.erasures.told().map(|e| (rows::erased(e.node, e.through), Row::Erased(e))),
+        );
         list.extend(
             self.request_chunks
                 .iter()
@@ -471,6 +489,8 @@ enum Row<'a> {
     User(&'a User),
     Grant(&'a Grant),
     Use(&'a KeyUse),
+    Lost(&'a LostMaterial),
+    Erased(Erased),
     Requests(&'a RequestChunk),
 }
 
@@ -490,6 +510,8 @@ impl Row<'_> {
             Self::User(user) => iam::user(user),
             Self::Grant(grant) => records::grant(grant),
             Self::Use(key_use) => key_use.record().encode_to_vec(),
+            Self::Lost(lost) => lost.record().encode_to_vec(),
+            Self::Erased(erased) => erased.record().encode_to_vec(),
             Self::Requests(chunk) => chunk.record().to_vec(),
         }
     }

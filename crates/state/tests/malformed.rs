@@ -215,6 +215,9 @@ fn operation() -> impl Strategy<Value = Operation> {
         1 => on_cluster(),
         1 => due,
         1 => uses(),
+        1 => (any::<u64>(), any::<u64>()).prop_map(|(node_id, through)| {
+            Operation::RecordErased(proto::RecordErased { node_id, through })
+        }),
         4 => iam::operation(),
         4 => iam::odd::operation(),
     ]

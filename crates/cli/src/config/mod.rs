@@ -44,6 +44,7 @@ const KEYS: &[Key] = &[
     ("audit", "path", "file that the audit trail is appended to"),
     ("storage", "min_free", "free space below which changes are refused"),
     ("keys", "use_interval", "how often nodes tell each other when keys were last used"),
+    ("keys", "erase_within", "how soon lost key material is off the disk; 1h unless set"),
     ("quotas", "keys_per_account", "keys that an account may have; 100,000 unless set"),
     ("quotas", "aliases_per_key", "aliases that a key may have; at most 50"),
     ("quotas", "grants_per_key", "grants that a key may have; at most 50,000"),
@@ -79,6 +80,7 @@ const LISTS: &[Key] = &[
 
 const DEFAULT_GRACE: Duration = Duration::from_secs(10);
 const DEFAULT_USE_INTERVAL: Duration = Duration::from_secs(60);
+const DEFAULT_ERASE_WITHIN: Duration = Duration::from_secs(3600);
 const DEFAULT_BOUND: Duration = Duration::from_millis(100);
 
 /// A checked configuration.
@@ -114,6 +116,8 @@ pub struct Config {
     pub audit: PathBuf,
     /// How often the state is told when keys were last used.
     pub use_interval: Duration,
+    /// Within what time lost key material is off the disk.
+    pub erase_within: Duration,
     /// Free bytes below which changes are refused; none for the default.
     pub min_free: Option<u64>,
     /// What accounts may have and may ask for.
@@ -183,7 +187,8 @@ impl Config {
             client_authorities,
             seal: read.required("seal", "path")?.into(),
             audit: read.required("audit", "path")?.into(),
-            use_interval: use_interval(&read)?,
+            use_interval: within_a_day(&read, "use_interval", 1, DEFAULT_USE_INTERVAL)?,
+            erase_within: within_a_day(&read, "erase_within", 4, DEFAULT_ERASE_WITHIN)?,
             min_free: read.parsed("storage", "min_free", size)?,
             quotas: quotas::quotas(&read)?,
         })
@@ -214,12 +219,13 @@ fn reads(read: &Reader) -> Result<Reads> {
     }
 }
 
-fn use_interval(read: &Reader) -> Result<Duration> {
-    let interval = read.parsed("keys", "use_interval", duration)?.unwrap_or(DEFAULT_USE_INTERVAL);
-    if !(Duration::from_secs(1)..=Duration::from_secs(24 * 3600)).contains(&interval) {
-        bail!("keys.use_interval must be between 1s and 24h");
+/// A duration about keys, of so many seconds at least and a day at most.
+fn within_a_day(read: &Reader, name: &str, least: u64, default: Duration) -> Result<Duration> {
+    let given = read.parsed("keys", name, duration)?.unwrap_or(default);
+    if !(Duration::from_secs(least)..=Duration::from_secs(24 * 3600)).contains(&given) {
+        bail!("keys.{name} must be between {least}s and 24h");
     }
-    Ok(interval)
+    Ok(given)
 }
 
 /// A certificate chain and its key.
@@ -387,6 +393,18 @@ mod tests {
         assert_eq!(interval("1s").unwrap(), Duration::from_secs(1));
         for odd in ["999ms", "0s", "25h"] {
             assert!(interval(odd).is_err(), "{odd}");
+        }
+    }
+
+    #[test]
+    fn lost_material_is_erased_within_an_hour_unless_said_otherwise() {
+        let within = |text: &str| {
+            parse(&format!("{MINIMAL}\n[keys]\nerase_within = \"{text}\"")).map(|c| c.erase_within)
+        };
+        assert_eq!(parse(MINIMAL).unwrap().erase_within, Duration::from_secs(3600));
+        assert_eq!(within("4s").unwrap(), Duration::from_secs(4));
+        for odd in ["3s", "25h"] {
+            assert!(within(odd).is_err(), "{odd}");
         }
     }
 

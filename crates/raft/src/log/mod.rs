@@ -76,6 +76,11 @@ impl LogStore {
         Ok(Self { shared: Arc::new(shared) })
     }
 
+    /// Index up to which entries are gone, on the store too.
+    pub(crate) fn purged(&self) -> Option<u64> {
+        self.shared.lock().purged.map(|log_id| log_id.index)
+    }
+
     /// Syncs what was written and ends the flusher's thread.
     pub(crate) fn stop(&self) {
         self.shared.flusher.stop();

@@ -150,6 +150,16 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
         limit: usize,
     ) -> io::Result<Vec<Row>>;
 
+    /// Takes off the device what batches before this call replaced or removed: a store may go on
+    /// holding the bytes for long after nobody can read them through it. Takes as long as writing
+    /// everything anew. A store that holds nothing but what can be read has nothing to do.
+    ///
+    /// # Errors
+    /// Some of it may still be there; try again.
+    fn rewrite(&self) -> io::Result<()> {
+        Ok(())
+    }
+
     /// Whether calls may wait for a device. Such calls are kept off the async runtime's threads.
     fn blocks(&self) -> bool;
 

@@ -1,6 +1,7 @@
 //! The stores behind [`crate::seams::Store`].
 
 mod memory;
+mod rewrite;
 mod rocks;
 #[cfg(any(test, feature = "testkit"))]
 mod sim;

@@ -14,6 +14,7 @@ use rocksdb::{
     Options, ReadOptions, WriteBatch,
 };
 
+use super::rewrite;
 use crate::seams::{Batch, Column, KeyRange, Operation, Order, Row, Store};
 
 const MEMTABLE_BYTES: usize = 32 << 20;
@@ -131,11 +132,19 @@ impl Store for RocksStore {
         })
     }
 
+    fn rewrite(&self) -> io::Result<()> {
+        self.with(|db| rewrite::run(db, &self.path))
+    }
+
     fn blocks(&self) -> bool {
         true
     }
 
     fn close(&self) -> io::Result<()> {
+        // So that nothing that takes long holds the store.
+        if let Some(db) = &*self.db.read().unwrap_or_else(PoisonError::into_inner) {
+            db.cancel_all_background_work(false);
+        }
         let mut guard = self.db.write().unwrap_or_else(PoisonError::into_inner);
         match guard.take() {
             Some(db) if !cfg!(feature = "danger-no-fsync") => db.flush_wal(true).map_err(io_error),
@@ -194,12 +203,12 @@ fn just_after(mut key: Vec<u8>) -> Vec<u8> {
     key
 }
 
-fn handle(db: &DB, column: Column) -> io::Result<&ColumnFamily> {
+pub(super) fn handle(db: &DB, column: Column) -> io::Result<&ColumnFamily> {
     db.cf_handle(column.name())
         .ok_or_else(|| io::Error::other(format!("column family {} is missing", column.name())))
 }
 
-fn io_error(error: rocksdb::Error) -> io::Error {
+pub(super) fn io_error(error: rocksdb::Error) -> io::Error {
     let kind = match error.kind() {
         rocksdb::ErrorKind::Corruption => io::ErrorKind::InvalidData,
         _ => io::ErrorKind::Other,

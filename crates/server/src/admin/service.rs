@@ -279,6 +279,15 @@ impl Admin for AdminService {
         self.look(&region, move |at| at.who_can(&asked)).await
     }
 
+    async fn erasure_status(
+        &self,
+        request: Request<proto::ErasureStatusRequest>,
+    ) -> Result<Response<proto::ErasureStatusResponse>, Status> {
+        self.note(&request, "ErasureStatus")?;
+        let proto::ErasureStatusRequest { region, key } = request.into_inner();
+        self.look(&region, move |at| at.erasure_status(&key)).await
+    }
+
     async fn report(
         &self,
         request: Request<proto::ReportRequest>,

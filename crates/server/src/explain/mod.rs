@@ -1,6 +1,7 @@
 //! Why something is allowed or denied, and who may: for operators, by the very question that
 //! requests are asked ([`crate::question`]).
 
+mod erasure;
 mod report;
 mod supposition;
 mod told;

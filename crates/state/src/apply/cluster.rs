@@ -9,6 +9,9 @@ use crate::records;
 use crate::transition::Transition;
 use crate::view::Cluster;
 
+/// The version of clusters that know from the beginning which keys lose material.
+const KNOWS_LOSSES: u32 = 2;
+
 /// The cluster is of the version that its first command needs, so that all software agrees on it.
 pub(super) fn initialise(
     next: &mut Transition<'_>,
@@ -27,6 +30,7 @@ pub(super) fn initialise(
         sealed_roots: op.sealed_roots.iter().cloned().map(records::read_sealed_root).collect(),
         domain_key_epoch: domain_key.epoch,
         uses_known_since: None,
+        losses_known: version >= KNOWS_LOSSES,
     };
     next.put_cluster(cluster);
     next.put_domain_key(domain_key);

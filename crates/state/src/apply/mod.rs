@@ -2,6 +2,7 @@
 
 mod aliases;
 mod cluster;
+mod erasures;
 mod grants;
 mod iam;
 mod imports;
@@ -137,6 +138,7 @@ fn execute(next: &mut Transition<'_>, command: &Command, operation: &Operation) 
         Operation::RotateKey(op) => rotation::rotate(next, at, op),
         Operation::RotateDueKeys(op) => rotation::rotate_due(next, op),
         Operation::RecordKeyUses(op) => uses::record(next, op),
+        Operation::RecordErased(op) => erasures::record(next, op),
         Operation::ImportMaterial(op) => imports::import(next, at, op),
         Operation::DeleteMaterial(op) => imports::delete(next, at, op),
         Operation::ExpireMaterials(op) => imports::expire(next, op),
