@@ -27,7 +27,7 @@ OF_A_KEY = {
 }
 FOR_NOBODY = {"kms:GrantIsForAWSResource": "false"}
 BYPASS = {"kms:BypassPolicyLockoutSafetyCheck": "false"}
-RAW = {"kms:MessageType": "RAW", "kms:SigningAlgorithm": "ED25519_SHA_512"}
+RAW = {"kms:MessageType": "RAW", "kms:SigningAlgorithm": "ECDSA_SHA_256"}
 REENCRYPTED = {"SourceEncryptionContext": {}, "DestinationEncryptionContext": PURPOSE}
 
 # An action, members of the request besides those that it needs, and the keys with their values.
