@@ -59,7 +59,7 @@ STATED = [
         SYMMETRIC | CONTEXT_KEYS | {"kms:ReEncryptOnSameKey": "false"},
     ),
     ("kms:Sign", {}, RAW | {"kms:KeyUsage": "SIGN_VERIFY"}),
-    ("kms:Verify", {}, RAW | {"kms:KeySpec": "ECC_NIST_EDWARDS25519"}),
+    ("kms:Verify", {}, RAW | {"kms:KeySpec": "ECC_NIST_P256"}),
     ("kms:GenerateMac", {}, {"kms:MacAlgorithm": "HMAC_SHA_256"}),
     ("kms:VerifyMac", {}, {"kms:MacAlgorithm": "HMAC_SHA_256"}),
     ("kms:DeriveSharedSecret", {}, {"kms:KeyAgreementAlgorithm": "ECDH"}),
