@@ -18,6 +18,12 @@ OPEN_OPERATIONS = {
     "UpdatePrimaryRegion",
 }
 
+# The cells that nothing leads to: no material of the only keys that do this can be imported.
+IMPOSSIBLE = {
+    ("Decapsulate", "PendingImport"),
+    ("Encapsulate", "PendingImport"),
+}
+
 # The operations that are not in the table, because they name no key.
 KEYLESS = {
     "ConnectCustomKeyStore",

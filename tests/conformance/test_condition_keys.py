@@ -27,7 +27,7 @@ OF_A_KEY = {
 }
 FOR_NOBODY = {"kms:GrantIsForAWSResource": "false"}
 BYPASS = {"kms:BypassPolicyLockoutSafetyCheck": "false"}
-RAW = {"kms:MessageType": "RAW", "kms:SigningAlgorithm": "ED25519_SHA_512"}
+RAW = {"kms:MessageType": "RAW", "kms:SigningAlgorithm": "ECDSA_SHA_256"}
 REENCRYPTED = {"SourceEncryptionContext": {}, "DestinationEncryptionContext": PURPOSE}
 
 # An action, members of the request besides those that it needs, and the keys with their values.
@@ -59,7 +59,7 @@ STATED = [
         SYMMETRIC | CONTEXT_KEYS | {"kms:ReEncryptOnSameKey": "false"},
     ),
     ("kms:Sign", {}, RAW | {"kms:KeyUsage": "SIGN_VERIFY"}),
-    ("kms:Verify", {}, RAW | {"kms:KeySpec": "ECC_NIST_EDWARDS25519"}),
+    ("kms:Verify", {}, RAW | {"kms:KeySpec": "ECC_NIST_P256"}),
     ("kms:GenerateMac", {}, {"kms:MacAlgorithm": "HMAC_SHA_256"}),
     ("kms:VerifyMac", {}, {"kms:MacAlgorithm": "HMAC_SHA_256"}),
     ("kms:DeriveSharedSecret", {}, {"kms:KeyAgreementAlgorithm": "ECDH"}),

@@ -150,7 +150,7 @@ class TestFailures:
         "operation, member, other",
         [
             ("Encrypt", "EncryptionAlgorithm", "RSAES_OAEP_SHA_1"),
-            ("Sign", "SigningAlgorithm", "ECDSA_SHA_256"),
+            ("Sign", "SigningAlgorithm", "ED25519_SHA_512"),
             ("Verify", "SigningAlgorithm", "ML_DSA_SHAKE_256"),
             ("GenerateMac", "MacAlgorithm", "HMAC_SHA_224"),
             ("VerifyMac", "MacAlgorithm", "HMAC_SHA_512"),
@@ -166,9 +166,9 @@ class TestFailures:
     @pytest.mark.parametrize("operation", ["Sign", "Verify"])
     def test_a_digest_of_another_length(self, wire, own, operation):
         body, _ = ROWS[operation].input(own)
-        digest = {"SigningAlgorithm": "ED25519_PH_SHA_512", "MessageType": "DIGEST"}
-        digest["Message"] = encoded(b"x" * 63)
-        text = "Digest is invalid length for algorithm ED25519_PH_SHA_512."
+        digest = {"SigningAlgorithm": "ECDSA_SHA_256", "MessageType": "DIGEST"}
+        digest["Message"] = encoded(b"x" * 31)
+        text = "Digest is invalid length for algorithm ECDSA_SHA_256."
         answer = wire.call(own, operation, body | DRY | digest)
         assert said(answer) == ("ValidationException", text)
 

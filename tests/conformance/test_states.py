@@ -2,19 +2,23 @@
 states of the AWS KMS developer guide says. A deleted key is a state too."""
 
 import datetime
+import itertools
 
 import grpc
 import pytest
 from expect import ANY, alias_arn
 from families import enumeration
 from shapes import OPERATIONS
-from states_open import KEYLESS, OPEN_OPERATIONS, OPEN_STATES
+from states_open import IMPOSSIBLE, KEYLESS, OPEN_OPERATIONS, OPEN_STATES
 from test_story_boto3 import wait_until
 from walk import ANSWERS, States
 from walk_rows import ROWS
 from walk_wires import Grpc, Json, generated, wire
-from walk_world import WAYS, Account, key_of, reachable
+from walk_world import ENCAPSULATION, IMPORTED, SYMMETRIC, WAYS, Account, key_of, reachable
 
+# The states of keys whose material is made here, and what they say to those who bring some.
+MADE_HERE = ("Enabled", "Disabled", "PendingDeletion")
+MADE_HERE_TEXT = "{arn} origin is AWS_KMS which is not valid for this operation."
 TOUCHES = [(row.operation, touch) for row in ROWS.values() for touch in row.touches]
 NAMED = [(operation, touch) for operation, touch in TOUCHES if touch.member]
 
@@ -86,13 +90,54 @@ class TestOpenCells:
         reply = node.call(*OPEN_STATES[state])
         assert reply.code == "UnsupportedOperationException", f"built: reach {state}"
 
-    def test_how_many_there_are(self):
-        """A figure for whoever asks how much of the table is tested."""
-        reached = {operation for operation, _ in TOUCHES}
-        states, operations = WAYS.keys() | OPEN_STATES.keys(), reached | OPEN_OPERATIONS
-        cells, done = len(states) * len(operations), len(WAYS) * len(reached)
-        print(f"{done} of {cells} cells of the table of key states are reached")
-        assert (len(states), len(operations)) == (8, 46)
+    def test_nothing_leads_to_an_impossible_cell(self, node):
+        spec, usage = ENCAPSULATION.split("/")
+        about = {"KeySpec": spec, "KeyUsage": usage, "Origin": "EXTERNAL"}
+        reply = node.call("CreateKey", about)
+        assert reply.code == "UnsupportedOperationException", "built: reach it"
+
+    def test_every_other_cell_is_reached(self):
+        built = {operation for operation, _ in TOUCHES}
+        reached = {
+            (operation, state)
+            for operation, touch in TOUCHES
+            for state in WAYS
+            if reachable(touch, state)
+        }
+        cells = set(itertools.product(built | OPEN_OPERATIONS, WAYS.keys() | OPEN_STATES.keys()))
+        open_cells = set(itertools.product(built, OPEN_STATES))
+        open_cells |= {cell for cell in cells if cell[0] in OPEN_OPERATIONS}
+        print(f"{len(reached)} of {len(cells)} cells of the table of key states are reached")
+        assert cells - reached == open_cells | IMPOSSIBLE
+        assert len(cells) == 8 * 46
+
+
+# What the operations answer that ask where the material comes from, for keys of the other origin.
+OTHER_ORIGIN = {
+    "DisableKeyRotation": (IMPORTED, {"Enabled": "U6", "Disabled": "D1", "PendingDeletion": "S3"}),
+    "EnableKeyRotation": (IMPORTED, {"Enabled": "U6", "Disabled": "D1", "PendingDeletion": "S3"}),
+    "RotateKeyOnDemand": (IMPORTED, {"Disabled": "D1", "PendingDeletion": "S3"}),
+    "DeleteImportedKeyMaterial": (SYMMETRIC, dict.fromkeys(MADE_HERE, "origin")),
+    "GetParametersForImport": (SYMMETRIC, dict.fromkeys(MADE_HERE, "origin")),
+    "ImportKeyMaterial": (SYMMETRIC, dict.fromkeys(MADE_HERE, "origin")),
+}
+
+
+@pytest.mark.parametrize(
+    "operation, state",
+    [(operation, state) for operation, (_, states) in OTHER_ORIGIN.items() for state in states],
+)
+def test_of_the_other_origin(wire, own, operation, state):
+    kind, states = OTHER_ORIGIN[operation]
+    [touch] = ROWS[operation].touches
+    key = own.key(kind)
+    # What only a key of the right origin can have, another one lends.
+    body = touch.body(own, own.key(touch.kind)) | {"KeyId": key.id}
+    key.become(state)
+    answers = ANSWERS | {"origin": (ANSWERS["U9"][0], MADE_HERE_TEXT)}
+    code, text = answers[states[state]]
+    answer = wire.call(own, operation, body)
+    assert (answer.code, answer.message) == (code, text.format(arn=key.arn))
 
 
 def test_deleted(clock_node, clock, generated):

@@ -117,7 +117,7 @@ row(
     shape={"KeyId", "Signature", "SigningAlgorithm"},
     items=None,
     audit=used("messageType", "signingAlgorithm"),
-    grpc=set(),
+    grpc={"Signature"},
 )
 row(
     "Verify",

@@ -14,10 +14,10 @@ from node import ACCOUNT
 
 SECRET = b"attack at dawn, from the north"
 TAG = {"TagKey": "name", "TagValue": "value"}
-# One kind of key for each usage, spec and usage: those of which keys are soonest made. Ed25519
-# signs twice alike, which the rest need not.
+# One kind of key for each usage, spec and usage: those of which keys are soonest made, and whose
+# material can be made elsewhere where that of any can.
 SYMMETRIC = "SYMMETRIC_DEFAULT/ENCRYPT_DECRYPT"
-SIGNING = "ECC_NIST_EDWARDS25519/SIGN_VERIFY"
+SIGNING = "ECC_NIST_P256/SIGN_VERIFY"
 MAC = "HMAC_256/GENERATE_VERIFY_MAC"
 AGREEMENT = "ECC_NIST_P256/KEY_AGREEMENT"
 ENCAPSULATION = "ML_KEM_768/ENCAPSULATE_DECAPSULATE"
@@ -25,7 +25,7 @@ ENCAPSULATION = "ML_KEM_768/ENCAPSULATE_DECAPSULATE"
 EXTERNAL = "/EXTERNAL"
 IMPORTED = SYMMETRIC + EXTERNAL
 # The kinds of which no material can be imported.
-NOT_IMPORTED = {SIGNING, ENCAPSULATION}
+NOT_IMPORTED = {ENCAPSULATION}
 # Of keys with imported material, by id: that, and how it is imported.
 MATERIALS, PARAMETERS = {}, {}
 # Where a ciphertext holds the id of its key.
@@ -46,7 +46,7 @@ def peer(curve):
 SIGNED = {
     "Message": encoded(SECRET),
     "MessageType": "RAW",
-    "SigningAlgorithm": "ED25519_SHA_512",
+    "SigningAlgorithm": "ECDSA_SHA_256",
 }
 AUTHENTICATED = {"Message": encoded(SECRET), "MacAlgorithm": "HMAC_SHA_256"}
 AGREED = {"KeyAgreementAlgorithm": "ECDH", "PublicKey": encoded(peer(ec.SECP256R1))}
@@ -171,15 +171,19 @@ class Key:
     def material(self):
         """The members with which the key's material is imported into it."""
         if self.id not in PARAMETERS:
-            algorithm = "RSA_AES_KEY_WRAP_SHA_256"
-            about = {"WrappingAlgorithm": algorithm, "WrappingKeySpec": "RSA_2048"}
-            given = self.owner.ok("GetParametersForImport", {"KeyId": self.id} | about)
-            public = base64.b64decode(given["PublicKey"])
-            PARAMETERS[self.id] = FOR_EVER | {
-                "ImportToken": given["ImportToken"],
-                "EncryptedKeyMaterial": encoded(wrap(algorithm, public, MATERIALS[self.id])),
-            }
+            PARAMETERS[self.id] = self.wrapped(MATERIALS[self.id])
         return PARAMETERS[self.id]
+
+    def wrapped(self, material):
+        """The members with which a material is imported into the key."""
+        algorithm = "RSA_AES_KEY_WRAP_SHA_256"
+        about = {"WrappingAlgorithm": algorithm, "WrappingKeySpec": "RSA_2048"}
+        given = self.owner.ok("GetParametersForImport", {"KeyId": self.id} | about)
+        public = base64.b64decode(given["PublicKey"])
+        return FOR_EVER | {
+            "ImportToken": given["ImportToken"],
+            "EncryptedKeyMaterial": encoded(wrap(algorithm, public, material)),
+        }
 
 
 # How a key gets from one state to another.

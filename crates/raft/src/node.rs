@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use keystead_state::{Command, Outcome, View};
-use keystead_types::{ClusterId, NodeId};
+use keystead_types::{ClusterId, NodeId, UnixMillis};
 use openraft::async_runtime::WatchReceiver;
 use openraft::errors::{InitializeError, RaftError};
 use openraft::{Raft, ServerState};
@@ -286,6 +286,11 @@ impl Node {
     /// Whether this node leads, as far as it knows.
     pub fn leads(&self) -> bool {
         self.core.leads()
+    }
+
+    /// The time that the clocks of a majority have reached, if this node leads.
+    pub fn time(&self) -> UnixMillis {
+        self.core.reached_time()
     }
 
     /// The member that leads, as far as this node knows.

@@ -1,10 +1,11 @@
 //! From any node to the log: a command goes to the leader, as often as it takes.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use bytes::Bytes;
 use keystead_state::{Command, Outcome};
-use keystead_types::NodeId;
+use keystead_types::{NodeId, UnixMillis};
 use openraft::errors::{ClientWriteError, RaftError};
 use prost::Message;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
@@ -12,12 +13,23 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 use crate::member::Member;
 use crate::node_core::Core;
 use crate::seams::Link;
+use crate::time::ReplicatedTime;
 use crate::types::{Proposal, TypeConfig};
 
 /// How long one attempt may take before the leader is looked for again.
 const ATTEMPT: Duration = Duration::from_secs(2);
 /// How long to wait before the next attempt.
 const RETRY: Duration = Duration::from_millis(20);
+
+/// A question to the replicated clock, and what this node knows that it takes.
+type AskTime = fn(
+    &ReplicatedTime,
+    (NodeId, UnixMillis),
+    &[BTreeSet<u64>],
+    UnixMillis,
+    u64,
+    Instant,
+) -> UnixMillis;
 
 /// A command of which no outcome is known.
 ///
@@ -127,7 +139,7 @@ impl Core {
         if self.disk.is_full(self.clock.monotonic()) {
             return Err(ProposeError::DiskFull);
         }
-        command.time_ms = self.proposed_time();
+        command.time_ms = self.time_by(ReplicatedTime::next).0;
         let proposal = self.seal(&command)?;
         let written = timeout(limit, self.raft.client_write(proposal)).await;
         let response = written.map_err(|_| ProposeError::Timeout)?.map_err(propose_error)?;
@@ -136,12 +148,17 @@ impl Core {
         response.data.0.map(|outcome| (outcome, index)).ok_or(ProposeError::Stopped)
     }
 
-    fn proposed_time(&self) -> u64 {
+    /// The time that the clocks of a majority have reached, as far as this node knows.
+    pub(crate) fn reached_time(&self) -> UnixMillis {
+        self.time_by(ReplicatedTime::reached)
+    }
+
+    fn time_by(&self, ask: AskTime) -> UnixMillis {
         let own = (self.node_id, self.clock.unix_millis());
         let membership = self.membership();
         let voters = membership.membership().get_joint_config();
         let (floor, shift) = (self.published.view().clock(), self.clock.shift_ms());
-        self.time.next(own, voters, floor, shift, self.clock.monotonic()).0
+        ask(&self.time, own, voters, floor, shift, self.clock.monotonic())
     }
 
     fn seal(&self, command: &Command) -> Result<Proposal, ProposeError> {

@@ -59,7 +59,7 @@ impl ReplicatedTime {
         let mut state = self.lock();
         state.reports.insert(own.0, (own.1, now));
         state.observe(floor, shift, now);
-        let reached = voters.iter().map(|set| state.reached_by_majority(set, now)).min().flatten();
+        let reached = state.reached_by_majorities(voters, now);
         let time = match (state.anchor, reached) {
             (None, None) => return floor,
             (None, Some(reached)) => reached,
@@ -73,6 +73,22 @@ impl ReplicatedTime {
         let proposed = time.plus(shift).max(floor);
         state.seen = Some(proposed);
         proposed
+    }
+
+    /// The time that a majority's clocks have reached, however far that is ahead of what may be
+    /// proposed.
+    pub(crate) fn reached(
+        &self,
+        own: (NodeId, UnixMillis),
+        voters: &[BTreeSet<u64>],
+        floor: UnixMillis,
+        shift: u64,
+        now: Instant,
+    ) -> UnixMillis {
+        let mut state = self.lock();
+        state.reports.insert(own.0, (own.1, now));
+        let reached = state.reached_by_majorities(voters, now);
+        reached.map_or(floor, |time| time.plus(shift).max(floor))
     }
 
     /// The voters whose clocks are off by more than two seconds, and by how many milliseconds.
@@ -102,6 +118,11 @@ impl State {
         let (clock, at) = self.reports.get(&NodeId(id))?;
         let age = now.saturating_duration_since(*at);
         (age <= REPORT_COUNTS).then(|| clock.plus(millis(age)))
+    }
+
+    /// The greatest time that a majority of each set has reached.
+    fn reached_by_majorities(&self, voters: &[BTreeSet<u64>], now: Instant) -> Option<UnixMillis> {
+        voters.iter().map(|set| self.reached_by_majority(set, now)).min().flatten()
     }
 
     /// The greatest time that a majority has reached, if so many have said anything.
@@ -185,6 +206,19 @@ mod tests {
         let voters = [BTreeSet::from([1, 2, 3])];
         let time = region.time.next(own, &voters, region.clock, NOBODY_SHIFTS, now);
         assert_eq!(time, START.plus(60_000));
+    }
+
+    #[test]
+    fn what_a_majority_has_reached_is_told_whatever_the_own_clock_says() {
+        let hour = i64::try_from(HOUR).unwrap();
+        for wrong in [hour, -hour] {
+            let mut region = Region::new();
+            region.propose(0, [wrong, 0, 0]);
+            let own = (NodeId(1), UnixMillis(START.0.saturating_add_signed(wrong)));
+            let voters = [BTreeSet::from([1, 2, 3])];
+            let time = region.time.reached(own, &voters, region.clock, 500, region.began);
+            assert_eq!(time, START.plus(500));
+        }
     }
 
     #[test]

@@ -8,8 +8,8 @@ use keystead_state::{KeyUse, View};
 use keystead_types::KeyId;
 
 use crate::audit::AuditTrail;
+use crate::propose;
 use crate::region::RegionServer;
-use crate::{clock, propose};
 
 /// Keys deleted by one command at most.
 const DELETE_AT_ONCE: usize = 100;
@@ -52,7 +52,8 @@ impl RegionServer {
 
     /// The commands for what is due, each for a part of it that is not too large.
     async fn due_work(&self, view: &View) -> Vec<command::Operation> {
-        let now = clock::now();
+        // Not by this node's own clock, which may be the one that is wrong.
+        let now = self.node().time();
         let mut work = Vec::new();
         let keys = refs(view.keys_expired(now).take(EXPIRE_AT_ONCE));
         if !keys.is_empty() {

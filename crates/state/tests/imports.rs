@@ -53,6 +53,11 @@ fn imported(import: proto::ImportMaterial) -> Operation {
     Operation::ImportMaterial(import)
 }
 
+fn accepted(number: u8) -> OutcomeResult {
+    let material_id = vec![number; 32];
+    OutcomeResult::MaterialImported(proto::MaterialImported { material_id })
+}
+
 fn delete(key: u8, number: Option<u8>) -> Operation {
     let material_id = number.map(|number| vec![number; 32]).unwrap_or_default();
     Operation::DeleteMaterial(proto::DeleteMaterial { key: key_ref(key), material_id })
@@ -78,14 +83,14 @@ fn waiting() -> Replica {
 /// Key 1 has its first material.
 fn with_first() -> Replica {
     let mut replica = waiting();
-    assert_eq!(replica.run(imported(import(1, FIRST))), done());
+    assert_eq!(replica.run(imported(import(1, FIRST))), accepted(FIRST));
     replica
 }
 
 /// Key 1 has its first material, and a second one that waits for a rotation.
 fn with_second() -> Replica {
     let mut replica = with_first();
-    assert_eq!(replica.run(imported(new(import(1, SECOND)))), done());
+    assert_eq!(replica.run(imported(new(import(1, SECOND)))), accepted(SECOND));
     replica
 }
 
@@ -110,7 +115,7 @@ fn the_first_material_is_the_current_one() {
     for first in [import(1, FIRST), new(import(1, FIRST))] {
         let mut replica = waiting();
         assert_eq!(replica.key_state(1), Some(KeyState::PendingImport));
-        assert_eq!(replica.run(imported(first)), done());
+        assert_eq!(replica.run(imported(first)), accepted(FIRST));
         assert_eq!(replica.key_state(1), Some(KeyState::Enabled));
         assert_eq!(materials(&replica), [(FIRST, MaterialState::Current, true)]);
         assert_eq!(key(&replica).current().unwrap().created, replica.view.clock());
@@ -134,7 +139,7 @@ fn other_material_is_refused_whether_or_not_the_first_is_there() {
         refused(&mut replica, imported(new(import(1, FIRST))), Reason::MaterialMismatch);
         replica.run(delete(1, None));
     }
-    assert_eq!(replica.run(imported(import(1, FIRST))), done());
+    assert_eq!(replica.run(imported(import(1, FIRST))), accepted(FIRST));
     assert_eq!(replica.key_state(1), Some(KeyState::Enabled));
 }
 
@@ -156,13 +161,13 @@ fn new_material_waits_and_only_one_does() {
     assert_eq!(materials(&replica), both);
     refused(&mut replica, imported(new(import(1, THIRD))), Reason::MaterialPendingRotation);
     refused(&mut replica, imported(new(import(1, SECOND))), Reason::MaterialMismatch);
-    assert_eq!(replica.run(imported(import(1, SECOND))), done());
+    assert_eq!(replica.run(imported(import(1, SECOND))), accepted(SECOND));
     assert_eq!(materials(&replica), both);
     // It has encrypted nothing, so that nothing is lost with it, and another one may take its place.
     assert_eq!(replica.run(delete(1, Some(SECOND))), deleted(SECOND));
     assert_eq!(materials(&replica), both[..1]);
     assert_eq!(replica.key_state(1), Some(KeyState::Enabled));
-    assert_eq!(replica.run(imported(new(import(1, THIRD)))), done());
+    assert_eq!(replica.run(imported(new(import(1, THIRD)))), accepted(THIRD));
     assert_eq!(key(&replica).current().unwrap().id.bytes()[0], FIRST);
 }
 
@@ -206,9 +211,9 @@ fn a_key_needs_all_that_it_ever_encrypted_with() {
     assert_eq!(replica.run(delete(1, Some(FIRST))), deleted(FIRST));
     assert_eq!(replica.key_state(1), Some(KeyState::PendingImport));
     assert_eq!(replica.run(delete(1, None)), deleted(SECOND));
-    assert_eq!(replica.run(imported(import(1, SECOND))), done());
+    assert_eq!(replica.run(imported(import(1, SECOND))), accepted(SECOND));
     assert_eq!(replica.key_state(1), Some(KeyState::PendingImport));
-    assert_eq!(replica.run(imported(import(1, FIRST))), done());
+    assert_eq!(replica.run(imported(import(1, FIRST))), accepted(FIRST));
     assert_eq!(replica.key_state(1), Some(KeyState::Enabled));
 }
 
@@ -302,7 +307,7 @@ fn a_description_stays_unless_another_is_given() {
     };
     let mut replica = waiting();
     let mut then = |operation| {
-        assert_eq!(replica.run(operation), done());
+        assert_eq!(replica.run(operation), accepted(FIRST));
         key(&replica).materials[0].description.to_string()
     };
     assert_eq!(then(described("one", true)), "one");
@@ -330,7 +335,7 @@ fn a_key_on_the_way_to_its_deletion_loses_material_and_gains_none() {
 fn a_disabled_key_stays_disabled_when_its_material_comes_again() {
     let mut replica = with_first();
     replica.run(disable(1));
-    assert_eq!(replica.run(imported(import(1, FIRST))), done());
+    assert_eq!(replica.run(imported(import(1, FIRST))), accepted(FIRST));
     assert_eq!(replica.key_state(1), Some(KeyState::Disabled));
     replica.run(delete(1, None));
     assert_eq!(replica.key_state(1), Some(KeyState::PendingImport));
@@ -354,9 +359,9 @@ fn a_request_sent_again_gets_its_first_answer() {
         replica.send(&Command { authorised_at, request_id, ..command(0, operation) })
     };
     assert_eq!(send(&mut replica, 1, delete(1, Some(SECOND))), deleted(SECOND));
-    assert_eq!(send(&mut replica, 2, imported(new(import(1, THIRD)))), done());
+    assert_eq!(send(&mut replica, 2, imported(new(import(1, THIRD)))), accepted(THIRD));
     let rows = replica.rows();
     assert_eq!(send(&mut replica, 1, delete(1, Some(SECOND))), deleted(SECOND));
-    assert_eq!(send(&mut replica, 2, imported(new(import(1, THIRD)))), done());
+    assert_eq!(send(&mut replica, 2, imported(new(import(1, THIRD)))), accepted(THIRD));
     assert_eq!(replica.rows(), rows);
 }

@@ -83,14 +83,15 @@ impl Operation for CreateGrant {
     async fn execute(call: &Call<'_>, input: &Self::Input) -> Result<Self::Output, Failure> {
         let grant = Some(record(call, input)?);
         let result = propose::result(call, proto::CreateGrant { grant }).await?;
-        let outcome::Result::GrantCreated(created) = result else {
-            return Err(messages::internal().into());
-        };
-        let id = created.grant_id.as_slice().try_into().map_err(|_| messages::internal())?;
-        let id = GrantId::new(id);
+        Ok(Self::again(call, input, &result).ok_or_else(messages::internal)?)
+    }
+
+    fn again(call: &Call<'_>, _: &Self::Input, first: &outcome::Result) -> Option<Self::Output> {
+        let outcome::Result::GrantCreated(created) = first else { return None };
+        let id = GrantId::new(created.grant_id.as_slice().try_into().ok()?);
         // The token only names the grant, which somebody may have ended already.
-        let token = grant_token::make(call.region, call.key(0)?.id, id)?;
-        Ok(kms::CreateGrantResponse { grant_token: Some(token), grant_id: Some(id.to_string()) })
+        let token = grant_token::make(call.region, call.key(0).ok()?.id, id).ok()?;
+        Some(kms::CreateGrantResponse { grant_token: Some(token), grant_id: Some(id.to_string()) })
     }
 
     fn record(input: &Self::Input) -> Parameters {

@@ -77,15 +77,19 @@ impl Operation for ImportKeyMaterial {
             description_given: input.key_material_description.is_some(),
             token_expires_ms,
         };
-        match propose::attempt(call, command).await? {
-            outcome::Result::Rejected(rejected) => {
-                return Err(rejection(call, key, id, rejected.reason()).into());
-            }
-            outcome::Result::Done(_) => {}
-            _ => return Err(messages::internal().into()),
+        let result = propose::attempt(call, command).await?;
+        if let outcome::Result::Rejected(rejected) = &result {
+            return Err(rejection(call, key, id, rejected.reason()).into());
         }
+        Ok(Self::again(call, input, &result).ok_or_else(messages::internal)?)
+    }
+
+    fn again(call: &Call<'_>, _: &Self::Input, first: &outcome::Result) -> Option<Self::Output> {
+        let outcome::Result::MaterialImported(imported) = first else { return None };
+        let id = MaterialId::new(imported.material_id.as_slice().try_into().ok()?);
+        let key = call.key(0).ok()?;
         let named = key.spec == KeySpec::SymmetricDefault;
-        Ok(kms::ImportKeyMaterialResponse {
+        Some(kms::ImportKeyMaterialResponse {
             key_id: Some(call.key_arn(key).to_string()),
             key_material_id: named.then(|| id.to_string()),
         })

@@ -1,7 +1,7 @@
 //! RotateKeyOnDemand: new material for a key at once; imported material that waits becomes current.
 
-use keystead_api::{Error, ErrorCode, kms};
-use keystead_state::proto;
+use keystead_api::{Error, ErrorCode, kms, messages};
+use keystead_state::proto::{self, outcome};
 use keystead_types::{KeySpec, Origin};
 
 use super::{Operation, StateRule, rotation};
@@ -34,14 +34,21 @@ impl Operation for RotateKeyOnDemand {
 
     /// How often it may be done, and whether anything waits, is for the state to say: a request
     /// that is sent again gets the first one's answer.
-    async fn execute(call: &Call<'_>, _: &Self::Input) -> Result<Self::Output, Failure> {
+    async fn execute(call: &Call<'_>, input: &Self::Input) -> Result<Self::Output, Failure> {
         let key = call.key(0)?;
         let material = match key.origin {
             Origin::External => None,
             _ => Some(call.region.next_material(&call.view, key).await?),
         };
-        propose::done(call, proto::RotateKey { key: propose::key_ref(key), material }).await?;
-        Ok(kms::RotateKeyOnDemandResponse { key_id: Some(call.key_arn(key).to_string()) })
+        let command = proto::RotateKey { key: propose::key_ref(key), material };
+        let result = propose::result(call, command).await?;
+        Ok(Self::again(call, input, &result).ok_or_else(messages::internal)?)
+    }
+
+    fn again(call: &Call<'_>, _: &Self::Input, first: &outcome::Result) -> Option<Self::Output> {
+        let outcome::Result::Done(_) = first else { return None };
+        let key = call.key(0).ok()?;
+        Some(kms::RotateKeyOnDemandResponse { key_id: Some(call.key_arn(key).to_string()) })
     }
 
     fn record(input: &Self::Input) -> Parameters {

@@ -21,6 +21,7 @@ pub(super) fn import(next: &mut Transition<'_>, at: u64, op: &proto::ImportMater
     if material.expires.is_some_and(|expires| expires <= clock) {
         return Err(Reason::MaterialExpired.into());
     }
+    let material_id = material.id.bytes().to_vec();
     let known = key.materials.iter().position(|one| one.id == material.id);
     let new = match op.intent() {
         ImportIntent::Unspecified => key.materials.is_empty(),
@@ -36,7 +37,7 @@ pub(super) fn import(next: &mut Transition<'_>, at: u64, op: &proto::ImportMater
         key.state = KeyState::Enabled;
     }
     next.put_key(key);
-    Ok(done())
+    Ok(OutcomeResult::MaterialImported(proto::MaterialImported { material_id }))
 }
 
 pub(super) fn delete(next: &mut Transition<'_>, at: u64, op: &proto::DeleteMaterial) -> Execution {
