@@ -6,6 +6,7 @@ mod config;
 mod deletion;
 mod dev;
 mod explain;
+mod import;
 mod key;
 mod logging;
 mod output;

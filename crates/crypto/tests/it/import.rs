@@ -3,10 +3,10 @@
 use std::sync::LazyLock;
 
 use aws_lc_rs::key_wrap::{AES_128, AES_256, AesKek, KeyWrapPadded};
-use keystead_crypto::{OpenError, OperationError};
 use keystead_crypto::import::{self, WrappingAlgorithm, WrappingKey};
 use keystead_crypto::material::{DataKeyPair, KeyMaterial, MaterialError};
 use keystead_crypto::public::PublicKey;
+use keystead_crypto::{OpenError, OperationError};
 use keystead_types::{EncryptionAlgorithm, KeySpec};
 
 const SPECS: [KeySpec; 2] = [KeySpec::Rsa2048, KeySpec::Rsa3072];
