@@ -5,6 +5,7 @@ import datetime
 import os
 
 import pytest
+from ber import pkcs8_in_ber
 from botocore.exceptions import ClientError
 from cryptography.hazmat.primitives import hashes, hmac, serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
@@ -150,6 +151,18 @@ class TestImport:
             **FOR_EVER,
         )
         use(kms, key, spec, material)
+
+    @pytest.mark.parametrize("spec", PAIRS)
+    def test_ber(self, kms, tmp_path, spec):
+        """How a key is encoded makes no difference; the `openssl` command reads the same."""
+        material = make_material(spec, tmp_path)
+        loose = pkcs8_in_ber(material)
+        how = ["pkcs8", "-topk8", "-nocrypt", "-inform", "DER", "-outform", "DER", "-in", "loose"]
+        assert openssl(tmp_path, *how, loose=loose) == material
+        key = new_external_key(kms, spec)
+        import_material(kms, key, loose)
+        use(kms, key, spec, material)
+        import_material(kms, key, material)
 
     @pytest.mark.parametrize("spec", enumeration("KeySpec"))
     def test_what_cannot_be_imported(self, kms, spec):
@@ -492,6 +505,10 @@ def bad_materials():
     yield "RSA_2048", "PEM", pem
     yield "RSA_2048", "a byte more", pkcs8(other) + b"\0"
     yield "RSA_2048", "a byte less", pkcs8(other)[:-1]
+    yield "RSA_2048", "BER and a byte more", pkcs8_in_ber(pkcs8(other)) + b"\0"
+    yield "RSA_2048", "BER and a byte less", pkcs8_in_ber(pkcs8(other))[:-1]
+    for nested in (b"\x30\x80", b"\x24\x80", b"\xa0\x80"):
+        yield "RSA_2048", f"deep {nested.hex()}", nested * 1000 + bytes(3000)
     yield "RSA_2048", "public", der(other.public_key())
     curve = make_key("ECC_NIST_P256")
     for spec in ("ECC_NIST_P384", "ECC_NIST_P521", "ECC_SECG_P256K1"):

@@ -76,7 +76,6 @@ impl Client {
         let (status, body) = tokio::time::timeout(TIMEOUT, calling)
             .await
             .map_err(|_| anyhow!("no answer from {} within {TIMEOUT:?}", self.endpoint))??;
-        let text = |value: &Value, name: &str| value[name].as_str().unwrap_or_default().to_owned();
         if status == 200 {
             return if body.is_empty() {
                 Ok(Value::Null)
@@ -87,7 +86,8 @@ impl Client {
         let Ok(error) = serde_json::from_slice::<Value>(&body) else {
             bail!("{} answered {status} and no AWS JSON; is it a KMS?", self.endpoint);
         };
-        Err(ServiceError { code: text(&error, "__type"), message: text(&error, "message") }.into())
+        let (code, message) = (text(&error, "__type").into(), text(&error, "message").into());
+        Err(ServiceError { code, message }.into())
     }
 
     async fn exchange(&self, operation: &str, body: Vec<u8>) -> Result<(u16, Bytes)> {
@@ -135,6 +135,11 @@ impl Client {
         *request.headers_mut() = headers;
         Ok(request)
     }
+}
+
+/// A text of an answer; empty if there is none.
+pub fn text<'a>(value: &'a Value, name: &str) -> &'a str {
+    value[name].as_str().unwrap_or_default()
 }
 
 async fn send<S>(stream: S, request: Request<Full<Bytes>>) -> Result<(u16, Bytes)>

@@ -8,9 +8,9 @@ use base64::engine::general_purpose::STANDARD;
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Map, Value, json};
 
-use crate::client::Client;
+use crate::client::{Client, text};
 use crate::erasure::{self, ErasureArguments};
-use crate::{deletion, output};
+use crate::{deletion, import, output};
 
 /// Arguments of `keystead key`.
 #[derive(Args)]
@@ -60,6 +60,8 @@ enum KeyCommand {
         /// Key id, ARN or alias.
         key: String,
     },
+    /// Import key material that was made elsewhere: it is wrapped here, and never sent otherwise.
+    Import(import::ImportArguments),
     /// Give a key new material at once; what the old one encrypted still decrypts.
     Rotate {
         /// Key id or ARN.
@@ -113,6 +115,7 @@ pub async fn run(arguments: KeyArguments) -> Result<()> {
             let answer = client()?.call("DescribeKey", &json!({ "KeyId": key })).await?;
             output::object(json, &answer["KeyMetadata"])
         }
+        KeyCommand::Import(arguments) => import::run(&client()?, json, &arguments).await,
         KeyCommand::Rotate { key_id } => {
             let answer = client()?.call("RotateKeyOnDemand", &json!({ "KeyId": key_id })).await?;
             if json { output::object(true, &answer) } else { output::line(text(&answer, "KeyId")) }
@@ -220,10 +223,6 @@ async fn pages(client: &Client, operation: &str, member: &str) -> Result<Vec<Val
             return Ok(items);
         }
     }
-}
-
-fn text<'a>(value: &'a Value, name: &str) -> &'a str {
-    value[name].as_str().unwrap_or_default()
 }
 
 fn standard_input() -> Result<Vec<u8>> {

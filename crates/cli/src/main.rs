@@ -7,6 +7,7 @@ mod deletion;
 mod dev;
 mod erasure;
 mod explain;
+mod import;
 mod key;
 mod logging;
 mod output;

@@ -12,7 +12,8 @@ use zeroize::Zeroizing;
 
 use crate::family::RsaKey;
 use crate::material::MaterialError;
-use crate::{OpenError, spec, wrap};
+use crate::public::PublicKey;
+use crate::{Key32, OpenError, OperationError, spec, wrap};
 
 /// How material is wrapped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +53,12 @@ impl WrappingAlgorithm {
         }
     }
 
+    /// The one to take for material of a spec if nobody says which: OAEP alone as long as the
+    /// material is short.
+    pub fn for_material(material: KeySpec) -> Self {
+        if spec::of(material).public_key { Self::AesSha256 } else { Self::OaepSha256 }
+    }
+
     fn oaep(self) -> EncryptionAlgorithm {
         match self {
             Self::OaepSha1 | Self::AesSha1 => EncryptionAlgorithm::RsaesOaepSha1,
@@ -70,6 +77,25 @@ impl FromStr for WrappingAlgorithm {
     fn from_str(name: &str) -> Result<Self, ()> {
         Self::ALL.into_iter().find(|algorithm| algorithm.as_str() == name).ok_or(())
     }
+}
+
+/// Wraps material for whoever has the private half of a wrapping key.
+///
+/// # Errors
+/// [`OperationError::Length`] if the material does not fit, [`OperationError::Unsupported`] if the
+/// key is none of RSA, or [`OperationError::Crypto`].
+pub fn wrap(
+    public: &PublicKey,
+    algorithm: WrappingAlgorithm,
+    material: &[u8],
+) -> Result<Vec<u8>, OperationError> {
+    let oaep = algorithm.oaep();
+    if !algorithm.has_aes_key() {
+        return public.encrypt(oaep, material);
+    }
+    let key = Key32::generate()?;
+    let by_rsa = public.encrypt(oaep, key.expose())?;
+    Ok([by_rsa, wrap::wrap_padded(key.expose(), material)?].concat())
 }
 
 /// An RSA key that unwraps material.

@@ -6,6 +6,7 @@
 #![deny(unsafe_code)]
 
 pub mod allocator;
+mod ber;
 pub mod blob;
 pub mod cache;
 mod committing;

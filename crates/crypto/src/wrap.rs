@@ -1,9 +1,9 @@
-//! Unwrapping of keys that somebody else wrapped, for the import of key material.
+//! AES key wrapping with padding (RFC 5649), for the import of key material.
 
 use aws_lc_rs::key_wrap::{AES_256, AesKek, KeyWrapPadded as _};
 use zeroize::Zeroizing;
 
-use crate::OpenError;
+use crate::{CryptoError, OpenError};
 
 /// The longest wrapped key: AWS's limit for `EncryptedKeyMaterial`.
 const MAX_WRAPPED: usize = 6144;
@@ -25,4 +25,17 @@ pub fn unwrap_padded(
     let len = kek.unwrap_with_padding(wrapped, &mut key).map_err(|_| OpenError)?.len();
     key.truncate(len);
     Ok(key)
+}
+
+/// Wraps a key, of at least one byte, so that [`unwrap_padded`] has it again.
+///
+/// # Errors
+/// [`CryptoError::Library`].
+pub(crate) fn wrap_padded(wrapping_key: &[u8; 32], key: &[u8]) -> Result<Vec<u8>, CryptoError> {
+    let kek = AesKek::new(&AES_256, wrapping_key).map_err(|_| CryptoError::Library)?;
+    // A block more than the key, which is filled up to whole blocks.
+    let mut wrapped = vec![0; key.len() + 16];
+    let len = kek.wrap_with_padding(key, &mut wrapped).map_err(|_| CryptoError::Library)?.len();
+    wrapped.truncate(len);
+    Ok(wrapped)
 }

@@ -11,7 +11,7 @@ use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 use keystead_testkit::checks::{
     Outcome, audit, bench, bench_cluster, chaos, fairness, listings, material, memory, mutations,
-    retries, revocation, sim, slow_keys, syscalls, timing, tls,
+    retries, revocation, sim, slow_keys, syscalls, timing, tls, wycheproof,
 };
 use keystead_testkit::proxy::DropFirstReply;
 
@@ -52,6 +52,8 @@ enum Check {
     SlowKeys(slow_keys::Options),
     /// Whether the time of a refusal tells what was wrong with a ciphertext.
     Timing(timing::Options),
+    /// Project Wycheproof's vectors with imported keys, over the wire.
+    Wycheproof(wycheproof::Options),
     /// The key exchange that a running node agrees on with a TLS client.
     TlsGroup(tls::Options),
     /// A proxy for tests of other clients; prints its address and runs until it is ended.
@@ -93,6 +95,7 @@ async fn main() -> ExitCode {
         Check::Memory(options) => memory::run(&options).await,
         Check::SlowKeys(options) => slow_keys::run(&options).await,
         Check::Timing(options) => timing::run(&options),
+        Check::Wycheproof(options) => wycheproof::run(&options).await,
         Check::TlsGroup(options) => tls::run(&options).await,
         Check::Proxy(options) => proxy(&options).await.map(|()| Outcome::default()),
         Check::Material => material::run().map(|()| Outcome::default()),

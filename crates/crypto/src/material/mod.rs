@@ -12,7 +12,7 @@ pub use self::pair::DataKeyPair;
 pub use crate::family::{EcKey, Ed25519Key, HmacKey, MlDsaKey, MlKemKey, RsaKey};
 use crate::memory::LockedBytes;
 use crate::public::PublicKey;
-use crate::{CryptoError, Key32, OpenError, digest, kbkdf};
+use crate::{CryptoError, Key32, OpenError, ber, digest, kbkdf};
 
 const ID_LABEL: &str = "keystead.v1.material-id";
 
@@ -81,8 +81,8 @@ impl KeyMaterial {
 
     /// Material from the form in which AWS lets it be imported: 32 bytes for a symmetric key; for
     /// HMAC, a key at least as long as the hash and at most
-    /// [`MAX_HMAC_KEY`](crate::spec::MAX_HMAC_KEY) bytes; PKCS#8 in DER for RSA, and for elliptic
-    /// curves, around RFC 5915 with a named curve. Other specs cannot be imported.
+    /// [`MAX_HMAC_KEY`](crate::spec::MAX_HMAC_KEY) bytes; PKCS#8, in BER or DER, for RSA, and for
+    /// elliptic curves, around RFC 5915 with a named curve. Other specs cannot be imported.
     ///
     /// # Errors
     /// [`MaterialError`].
@@ -90,8 +90,8 @@ impl KeyMaterial {
         let kind = kind_of(spec)?;
         match kind {
             kind::SYMMETRIC | kind::HMAC => Self::from_secret(spec, kind, bytes),
-            kind::RSA => RsaKey::import(spec, bytes).map(Self::Rsa),
-            kind::EC => EcKey::import(spec, bytes).map(Self::Ec),
+            kind::RSA => RsaKey::import(spec, &in_der(bytes)?).map(Self::Rsa),
+            kind::EC => EcKey::import(spec, &in_der(bytes)?).map(Self::Ec),
             _ => Err(MaterialError::Unsupported(spec)),
         }
     }
@@ -229,6 +229,11 @@ impl KeyMaterial {
             Self::MlKem(key) => key.secret(),
         }
     }
+}
+
+/// PKCS#8 that somebody else encoded, in DER.
+fn in_der(pkcs8: &[u8]) -> Result<Zeroizing<Vec<u8>>, MaterialError> {
+    ber::pkcs8_to_der(pkcs8).ok_or(MaterialError::Malformed)
 }
 
 /// The kind of material that keys of a spec have.

@@ -3,10 +3,10 @@
 use std::sync::LazyLock;
 
 use aws_lc_rs::key_wrap::{AES_128, AES_256, AesKek, KeyWrapPadded};
-use keystead_crypto::OpenError;
-use keystead_crypto::import::{WrappingAlgorithm, WrappingKey};
+use keystead_crypto::import::{self, WrappingAlgorithm, WrappingKey};
 use keystead_crypto::material::{DataKeyPair, KeyMaterial, MaterialError};
 use keystead_crypto::public::PublicKey;
+use keystead_crypto::{OpenError, OperationError};
 use keystead_types::{EncryptionAlgorithm, KeySpec};
 
 const SPECS: [KeySpec; 2] = [KeySpec::Rsa2048, KeySpec::Rsa3072];
@@ -68,6 +68,41 @@ fn what_is_wrapped_is_unwrapped_by_the_same_key_and_algorithm_only() {
     assert!(WrappingKey::generate(KeySpec::EccNistP256).is_err());
     let ec = KeyMaterial::generate(KeySpec::EccNistP256).unwrap();
     assert!(WrappingKey::from_secret(KeySpec::Rsa2048, &ec.encode()[1..]).is_err());
+}
+
+#[test]
+fn what_this_crate_wraps_it_unwraps() {
+    for (spec, key) in KEYS.iter() {
+        let public = PublicKey::parse(*spec, key.public_key()).unwrap();
+        for algorithm in WrappingAlgorithm::ALL {
+            for len in [1, 7, 8, 32, 33, 128] {
+                let material = vec![5; len];
+                let wrapped = import::wrap(&public, algorithm, &material).unwrap();
+                assert_eq!(*key.unwrap(algorithm, &wrapped).unwrap(), material);
+                assert_ne!(import::wrap(&public, algorithm, &material).unwrap(), wrapped);
+            }
+            let long = import::wrap(&public, algorithm, &[5; 2400]);
+            if has_aes_key(algorithm) {
+                assert_eq!(*key.unwrap(algorithm, &long.unwrap()).unwrap(), [5; 2400]);
+            } else {
+                assert_eq!(long, Err(OperationError::Length));
+            }
+        }
+    }
+    let ec = DataKeyPair::generate(KeySpec::EccNistP256).unwrap();
+    let public = PublicKey::parse(KeySpec::EccNistP256, &ec.public_key).unwrap();
+    let wrapped = import::wrap(&public, WrappingAlgorithm::OaepSha256, &[5; 32]);
+    assert_eq!(wrapped, Err(OperationError::Unsupported));
+}
+
+#[test]
+fn what_is_taken_unless_said_takes_the_material() {
+    for &spec in KeySpec::ALL.iter().filter(|spec| KeyMaterial::is_importable(**spec)) {
+        let algorithm = WrappingAlgorithm::for_material(spec);
+        for wrapping in [KeySpec::Rsa2048, KeySpec::Rsa3072, KeySpec::Rsa4096] {
+            assert!(algorithm.takes(wrapping, spec), "{spec}");
+        }
+    }
 }
 
 #[test]

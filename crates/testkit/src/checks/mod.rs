@@ -21,6 +21,7 @@ pub mod slow_keys;
 pub mod syscalls;
 pub mod timing;
 pub mod tls;
+pub mod wycheproof;
 
 /// What every check is told.
 #[derive(Debug, Clone, Args)]
