@@ -42,6 +42,7 @@ mod time;
 #[cfg(test)]
 mod traps;
 mod types;
+mod versions;
 mod wire;
 
 pub use barrier::{NotLeading, Unavailable};

@@ -187,6 +187,7 @@ impl Node {
         let core = Arc::new(Core {
             node_id: format.node_id,
             member: options.member,
+            understands: options.understands,
             servers: raft.server_metrics(),
             raft,
             codec,
@@ -291,6 +292,17 @@ impl Node {
     /// The time that the clocks of a majority have reached, if this node leads.
     pub fn time(&self) -> UnixMillis {
         self.core.reached_time()
+    }
+
+    /// The greatest cluster version that this node understands.
+    pub fn understands(&self) -> u32 {
+        self.core.understands
+    }
+
+    /// The greatest cluster version that all members understand, learners too. `None` if this node
+    /// does not lead, or if one of them does not say.
+    pub async fn understood_by_all(&self) -> Option<u32> {
+        self.core.understood_by_all().await
     }
 
     /// The member that leads, as far as this node knows.
