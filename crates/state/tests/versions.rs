@@ -53,6 +53,22 @@ fn a_command_of_a_newer_version_stops_the_node() {
 }
 
 #[test]
+fn the_cluster_version_moves_up_and_never_back() {
+    let mut replica = Replica::initialised();
+    assert_eq!(replica.view.cluster_version(), 1);
+    let raise = |of: u32, version: u32| {
+        let operation = Operation::RaiseVersion(proto::RaiseVersion { version });
+        Command { version: of, ..command(START, operation) }
+    };
+    for (of, version, then) in [(1, 2, 1), (2, 2, 2), (2, 1, 2), (2, 2, 2), (2, 0, 2), (2, 9, 2)] {
+        apply(&mut replica.view, replica.view.applied() + 1, &raise(of, version)).unwrap();
+        assert_eq!(replica.view.cluster_version(), then, "{version} by a command of {of}");
+    }
+    let version = CLUSTER_VERSION + 1;
+    assert!(apply(&mut replica.view, 99, &raise(version, version)).is_err());
+}
+
+#[test]
 fn an_operation_that_is_not_known_stops_the_node() {
     let mut replica = Replica::initialised();
     let none = Command { operation: None, ..command(START, tick()) };
