@@ -7,6 +7,7 @@ mod arn;
 mod iam;
 mod ids;
 mod names;
+mod network;
 mod principal;
 mod time;
 
@@ -23,5 +24,6 @@ pub use names::{
     KeyAgreementAlgorithm, KeyManager, KeySpec, KeyState, KeyUsage, MacAlgorithm, MessageType,
     Origin, SigningAlgorithm,
 };
+pub use network::Network;
 pub use principal::{Principal, PrincipalArn};
 pub use time::UnixMillis;
