@@ -3,11 +3,12 @@
 import datetime
 import os
 
-from cryptography.hazmat.primitives import keywrap
+from cryptography.hazmat.primitives import hashes, hmac, keywrap, serialization
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 from made_outside import make_key, make_key_by_openssl, pkcs8
-from outside import oaep, openssl
+from outside import der, oaep, openssl
 
+SECRET = b"attack at dawn"
 WRAPPING_SPECS = ["RSA_2048", "RSA_3072", "RSA_4096"]
 OAEP = ["RSAES_OAEP_SHA_1", "RSAES_OAEP_SHA_256"]
 WITH_AES = ["RSA_AES_KEY_WRAP_SHA_1", "RSA_AES_KEY_WRAP_SHA_256"]
@@ -102,3 +103,28 @@ def until(seconds, ahead=datetime.timedelta()):
     now = datetime.datetime.now(datetime.UTC) + ahead
     expires = now + datetime.timedelta(seconds=seconds)
     return {"ExpirationModel": "KEY_MATERIAL_EXPIRES", "ValidTo": expires}
+
+
+def state(kms, key):
+    return kms.describe_key(KeyId=key["KeyId"])["KeyMetadata"]["KeyState"]
+
+
+def use(kms, key, spec, material):
+    """The key is the one outside."""
+    about = {"KeyId": key["KeyId"]}
+    if spec == "SYMMETRIC_DEFAULT":
+        blob = kms.encrypt(**about, Plaintext=SECRET)["CiphertextBlob"]
+        assert kms.decrypt(CiphertextBlob=blob)["Plaintext"] == SECRET
+    elif spec.startswith("HMAC"):
+        bits = spec.partition("_")[2]
+        made = kms.generate_mac(**about, Message=SECRET, MacAlgorithm=f"HMAC_SHA_{bits}")["Mac"]
+        own = hmac.HMAC(material, getattr(hashes, f"SHA{bits}")())
+        own.update(SECRET)
+        own.verify(made)
+    else:
+        own = serialization.load_der_private_key(material, None)
+        assert kms.get_public_key(**about)["PublicKey"] == der(own.public_key())
+        algorithm = kms.get_public_key(**about)["SigningAlgorithms"][0]
+        said = {"Message": SECRET, "SigningAlgorithm": algorithm}
+        signed = kms.sign(**about, **said)["Signature"]
+        assert kms.verify(**about, **said, Signature=signed)["SignatureValid"]

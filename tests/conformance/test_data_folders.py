@@ -10,7 +10,7 @@ import boto3
 import botocore.exceptions
 import pytest
 
-from node import ROOT, Server
+from node import ROOT, Server, eventually
 
 ARCHIVES = sorted((ROOT / "tests" / "data").glob("*.tar.gz"))
 assert ARCHIVES, "the archives are missing"
@@ -54,13 +54,45 @@ def test_every_ciphertext_opens_unless_its_key_may_not_be_used(opened):
     server, expected = opened
     kms = client(server, expected)
     for name, key in expected["keys"].items():
-        blob = base64.b64decode(key["ciphertext"])
-        decrypt = {"CiphertextBlob": blob, "EncryptionContext": {"name": name}}
-        if key["state"] == "Enabled":
-            assert kms.decrypt(**decrypt)["Plaintext"] == name.encode()
-        else:
-            with pytest.raises(botocore.exceptions.ClientError):
-                kms.decrypt(**decrypt)
+        for ciphertext in [key["ciphertext"], *key.get("earlier", [])]:
+            blob = base64.b64decode(ciphertext)
+            decrypt = {"CiphertextBlob": blob, "EncryptionContext": {"name": name}}
+            if key["state"] == "Enabled":
+                assert kms.decrypt(**decrypt)["Plaintext"] == name.encode()
+            else:
+                with pytest.raises(botocore.exceptions.ClientError):
+                    kms.decrypt(**decrypt)
+
+
+def test_rotations_are_known_and_go_on(opened):
+    server, expected = opened
+    if "rotated" not in expected["keys"]:
+        pytest.skip("it was written before there was rotation")
+    kms = client(server, expected)
+    for name, materials in (("rotated", 3), ("imported", 2)):
+        key = expected["keys"][name]["id"]
+        listed = kms.list_key_rotations(KeyId=key, IncludeKeyMaterial="ALL_KEY_MATERIAL")
+        assert len(listed["Rotations"]) == materials
+    key = expected["keys"]["rotated"]["id"]
+    assert kms.get_key_rotation_status(KeyId=key)["RotationPeriodInDays"] == 2560
+    kms.rotate_key_on_demand(KeyId=key)
+    assert len(kms.list_key_rotations(KeyId=key)["Rotations"]) == 3
+
+
+def test_a_change_that_needs_the_newest_version(opened):
+    """Alone, a node follows itself at once."""
+    server, expected = opened
+    kms = client(server, expected)
+    key = expected["keys"]["enabled"]["id"]
+    eventually(lambda: try_to_rotate(kms, key), 10, server.output)
+
+
+def try_to_rotate(kms, key):
+    try:
+        kms.rotate_key_on_demand(KeyId=key)
+    except kms.exceptions.UnsupportedOperationException:
+        return False
+    return True
 
 
 def test_who_may_do_what_is_as_it_was(opened):
@@ -100,6 +132,9 @@ def test_it_goes_on_from_there(opened):
 def test_uses_of_old_keys_are_known_from_now_on(opened):
     server, expected = opened
     kms, began = client(server, expected), time.time()
+    if "rotated" in expected["keys"]:
+        pytest.skip("uses were known when it was written")
+    eventually(lambda: "TrackingStartDate" in usage(kms, expected), 10, server.output)
     for name, key in expected["keys"].items():
         if key["state"] != "Enabled":
             continue
@@ -110,6 +145,10 @@ def test_uses_of_old_keys_are_known_from_now_on(opened):
         assert found["TrackingStartDate"] > found["KeyCreationDate"]
         kms.encrypt(KeyId=key["id"], Plaintext=b"x")
         assert kms.get_key_last_usage(KeyId=key["id"])["KeyLastUsage"]["Operation"] == "Encrypt"
+
+
+def usage(kms, expected):
+    return kms.get_key_last_usage(KeyId=expected["keys"]["enabled"]["id"])
 
 
 def test_the_archives_tell_nothing_of_a_machine():

@@ -6,15 +6,14 @@ import os
 
 import pytest
 from ber import pkcs8_in_ber
-from botocore.exceptions import ClientError
-from cryptography.hazmat.primitives import hashes, hmac, serialization
-from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
+from cryptography.hazmat.primitives import serialization
 from expect import EMPTY, refused
 from families import enumeration
 from importing import (
     FOR_EVER,
     OAEP,
     PAIRS,
+    SECRET,
     SECRETS,
     WITH_AES,
     WRAPPING_SPECS,
@@ -22,18 +21,17 @@ from importing import (
     make_material,
     new_external_key,
     parameters,
+    state,
     until,
-    usage_of,
+    use,
     wrap,
     wrap_by_openssl,
 )
-from made_outside import make_key, pkcs8
-from outside import der, openssl
+from outside import openssl
 from test_story_boto3 import wait_until
 
 SPECS = [*SECRETS, *PAIRS]
 DAY = datetime.timedelta(days=1)
-SECRET = b"attack at dawn"
 
 
 @pytest.fixture
@@ -52,31 +50,6 @@ def imported(kms, external):
 
 def pending(key):
     return refused("KMSInvalidStateException", f"{key['Arn']} is pending import.")
-
-
-def state(kms, key):
-    return kms.describe_key(KeyId=key["KeyId"])["KeyMetadata"]["KeyState"]
-
-
-def use(kms, key, spec, material):
-    """The key is the one outside."""
-    about = {"KeyId": key["KeyId"]}
-    if spec == "SYMMETRIC_DEFAULT":
-        blob = kms.encrypt(**about, Plaintext=SECRET)["CiphertextBlob"]
-        assert kms.decrypt(CiphertextBlob=blob)["Plaintext"] == SECRET
-    elif spec.startswith("HMAC"):
-        bits = spec.partition("_")[2]
-        made = kms.generate_mac(**about, Message=SECRET, MacAlgorithm=f"HMAC_SHA_{bits}")["Mac"]
-        own = hmac.HMAC(material, getattr(hashes, f"SHA{bits}")())
-        own.update(SECRET)
-        own.verify(made)
-    else:
-        own = serialization.load_der_private_key(material, None)
-        assert kms.get_public_key(**about)["PublicKey"] == der(own.public_key())
-        algorithm = kms.get_public_key(**about)["SigningAlgorithms"][0]
-        said = {"Message": SECRET, "SigningAlgorithm": algorithm}
-        signed = kms.sign(**about, **said)["Signature"]
-        assert kms.verify(**about, **said, Signature=signed)["SignatureValid"]
 
 
 class TestImport:
@@ -145,9 +118,7 @@ class TestImport:
         kms.import_key_material(
             KeyId=key["KeyId"],
             ImportToken=given["ImportToken"],
-            EncryptedKeyMaterial=wrap_by_openssl(
-                tmp_path, algorithm, given["PublicKey"], material
-            ),
+            EncryptedKeyMaterial=wrap_by_openssl(tmp_path, algorithm, given["PublicKey"], material),
             **FOR_EVER,
         )
         use(kms, key, spec, material)
@@ -488,100 +459,6 @@ class TestMoreMaterials:
         key = new_external_key(kms, "HMAC_256")
         with refused("ValidationException"):
             import_material(kms, key, os.urandom(32), **about)
-
-
-def bad_materials():
-    """What is no material of a spec, with a word on why."""
-    for spec, length in SECRETS.items():
-        yield spec, "short", os.urandom(length - 1)
-        yield spec, "long", os.urandom(33 if spec == "SYMMETRIC_DEFAULT" else 129)
-    small, other = rsa.generate_private_key(65537, 1024), make_key("RSA_2048")
-    yield "RSA_2048", "1024 bits", pkcs8(small)
-    yield "RSA_3072", "2048 bits", pkcs8(other)
-    how = serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
-    pkcs1 = other.private_bytes(serialization.Encoding.DER, *how)
-    yield "RSA_2048", "PKCS#1", pkcs1
-    pem = other.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, how[1])
-    yield "RSA_2048", "PEM", pem
-    yield "RSA_2048", "a byte more", pkcs8(other) + b"\0"
-    yield "RSA_2048", "a byte less", pkcs8(other)[:-1]
-    yield "RSA_2048", "BER and a byte more", pkcs8_in_ber(pkcs8(other)) + b"\0"
-    yield "RSA_2048", "BER and a byte less", pkcs8_in_ber(pkcs8(other))[:-1]
-    for nested in (b"\x30\x80", b"\x24\x80", b"\xa0\x80"):
-        yield "RSA_2048", f"deep {nested.hex()}", nested * 1000 + bytes(3000)
-    yield "RSA_2048", "public", der(other.public_key())
-    curve = make_key("ECC_NIST_P256")
-    for spec in ("ECC_NIST_P384", "ECC_NIST_P521", "ECC_SECG_P256K1"):
-        yield spec, "another curve", pkcs8(curve)
-    yield "ECC_NIST_P256", "Ed25519", pkcs8(ed25519.Ed25519PrivateKey.generate())
-    yield "ECC_NIST_P256", "RSA", pkcs8(other)
-    yield "ECC_NIST_P256", "SEC1", curve.private_bytes(serialization.Encoding.DER, *how)
-    yield "ECC_NIST_P256", "a byte more", pkcs8(curve) + b"\0"
-    foreign = bytearray(pkcs8(curve))
-    foreign[-65:] = der(make_key("ECC_NIST_P256").public_key())[-65:]
-    yield "ECC_NIST_P256", "another's public key", bytes(foreign)
-    foreign[-1] ^= 1
-    yield "ECC_NIST_P256", "a point off the curve", bytes(foreign)
-
-
-BAD = [pytest.param(spec, made, id=f"{spec}-{why}") for spec, why, made in bad_materials()]
-
-
-class TestHostileMaterial:
-    @pytest.mark.parametrize("spec, material", BAD)
-    def test_is_refused_without_a_word(self, kms, spec, material):
-        key = new_external_key(kms, spec)
-        given = parameters(kms, key)
-        with refused("IncorrectKeyMaterialException", EMPTY):
-            import_material(kms, key, material, given)
-        assert state(kms, key) == "PendingImport"
-        import_material(kms, key, make_material(spec), given)
-
-    def test_explicit_parameters(self, kms, tmp_path):
-        how = ["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"]
-        explicit = [*how, "-pkeyopt", "ec_param_enc:explicit", "-outform", "DER"]
-        made = openssl(tmp_path, "genpkey", *explicit)
-        form = ["-topk8", "-nocrypt", "-inform", "DER", "-outform", "DER", "-in", "made"]
-        key = new_external_key(kms, "ECC_NIST_P256")
-        with refused("IncorrectKeyMaterialException", EMPTY):
-            import_material(kms, key, openssl(tmp_path, "pkcs8", *form, made=made))
-
-    @pytest.mark.parametrize("algorithm", OAEP + WITH_AES)
-    def test_what_does_not_unwrap(self, kms, external, algorithm):
-        given = parameters(kms, external, algorithm)
-        good = wrap(algorithm, given["PublicKey"], os.urandom(32))
-        bad = [b"x", good[:-1], good[:-8], good + bytes(8), good[1:], good[:255], os.urandom(256)]
-        for place in (0, 128, 255, len(good) - 1):
-            changed = bytearray(good)
-            changed[place] ^= 1
-            bad.append(bytes(changed))
-        if algorithm in WITH_AES:
-            short = wrap(OAEP[WITH_AES.index(algorithm)], given["PublicKey"], os.urandom(16))
-            bad += [good[:256], short + good[256:]]
-        for wrapped in bad:
-            with pytest.raises(ClientError) as caught:
-                kms.import_key_material(
-                    KeyId=external["KeyId"],
-                    ImportToken=given["ImportToken"],
-                    EncryptedKeyMaterial=wrapped,
-                    **FOR_EVER,
-                )
-            assert caught.value.response["Error"]["Code"] == "InvalidCiphertextException"
-        assert state(kms, external) == "PendingImport"
-
-    @pytest.mark.parametrize("form", ["compressed", "hybrid", "none"])
-    @pytest.mark.parametrize("spec", [spec for spec in PAIRS if spec.startswith("ECC")])
-    def test_points_that_are_taken(self, kms, tmp_path, spec, form):
-        """What of the public key is sent along makes no difference."""
-        made = make_material(spec, tmp_path)
-        how = ["-inform", "DER", "-outform", "PEM", "-in", "made"]
-        how += ["-no_public"] if form == "none" else ["-conv_form", form]
-        other = openssl(tmp_path, "ec", *how, made=made)
-        again = ["-topk8", "-nocrypt", "-outform", "DER", "-in", "other"]
-        key = new_external_key(kms, spec, usage_of(spec))
-        import_material(kms, key, openssl(tmp_path, "pkcs8", *again, other=other))
-        use(kms, key, spec, made)
-        import_material(kms, key, made)
 
 
 def test_data_folders_keep_imported_material(durable_node):

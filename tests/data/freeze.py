@@ -6,6 +6,7 @@ Needs the packages of tests/conformance/requirements.txt.
 
 import base64
 import json
+import os
 import pathlib
 import re
 import subprocess
@@ -15,6 +16,9 @@ import tempfile
 import time
 
 import boto3
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding
+from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 HERE = pathlib.Path(__file__).resolve().parent
 REGION, ACCOUNT, PORT = "eu-central-1", "111122223333", 29470
@@ -75,15 +79,25 @@ def use(kms):
     """Brings keys into every state there is; gives what shall be found again."""
     keys = {}
 
-    def create(name):
+    def create(name, material=None):
         tags = [{"TagKey": "name", "TagValue": name}]
-        key = kms.create_key(Description=name, Tags=tags)["KeyMetadata"]["KeyId"]
+        origin = "EXTERNAL" if material else "AWS_KMS"
+        made = kms.create_key(Description=name, Tags=tags, Origin=origin)
+        key = made["KeyMetadata"]["KeyId"]
         kms.create_alias(AliasName=f"alias/{name}", TargetKeyId=key)
-        context = {"name": name}
-        made = kms.encrypt(KeyId=key, Plaintext=name.encode(), EncryptionContext=context)
-        ciphertext = base64.b64encode(made["CiphertextBlob"]).decode()
-        keys[name] = {"id": key, "ciphertext": ciphertext, "state": "Enabled", "tags": tags}
+        if material:
+            put_in(kms, key, material)
+        keys[name] = {"id": key, "state": "Enabled", "tags": tags, "earlier": []}
+        encrypt(name)
         return key
+
+    def encrypt(name):
+        """The ciphertext to be opened; those from before are, too."""
+        key, context = keys[name], {"name": name}
+        made = kms.encrypt(KeyId=key["id"], Plaintext=name.encode(), EncryptionContext=context)
+        if "ciphertext" in key:
+            key["earlier"].append(key["ciphertext"])
+        key["ciphertext"] = base64.b64encode(made["CiphertextBlob"]).decode()
 
     create("enabled")
     kms.disable_key(KeyId=create("disabled"))
@@ -95,7 +109,33 @@ def use(kms):
     keys["deleted-in-30-days"]["deletion"] = scheduled["DeletionDate"].timestamp()
     kms.untag_resource(KeyId=create("untagged"), TagKeys=["name"])
     keys["untagged"]["tags"] = []
+    rotated = create("rotated")
+    kms.enable_key_rotation(KeyId=rotated, RotationPeriodInDays=2560)
+    for _ in range(2):
+        kms.rotate_key_on_demand(KeyId=rotated)
+        encrypt("rotated")
+    imported = create("imported", os.urandom(32))
+    put_in(kms, imported, os.urandom(32), ImportType="NEW_KEY_MATERIAL")
+    kms.rotate_key_on_demand(KeyId=imported)
+    encrypt("imported")
+    kms.delete_imported_key_material(KeyId=create("emptied", os.urandom(32)))
+    keys["emptied"]["state"] = "PendingImport"
     return keys
+
+
+def put_in(kms, key, material, **more):
+    """Imports material into a key."""
+    asked = {"WrappingAlgorithm": "RSAES_OAEP_SHA_256", "WrappingKeySpec": "RSA_2048"}
+    given = kms.get_parameters_for_import(KeyId=key, **asked)
+    sha = hashes.SHA256()
+    oaep = padding.OAEP(mgf=padding.MGF1(sha), algorithm=sha, label=None)
+    kms.import_key_material(
+        KeyId=key,
+        ImportToken=given["ImportToken"],
+        EncryptedKeyMaterial=load_der_public_key(given["PublicKey"]).encrypt(material, oaep),
+        ExpirationModel="KEY_MATERIAL_DOES_NOT_EXPIRE",
+        **more,
+    )
 
 
 def give_rights(iam, kms, keys):

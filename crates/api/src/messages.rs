@@ -328,6 +328,13 @@ pub fn unsupported_member(name: &str) -> Error {
     Error::new(ErrorCode::UnsupportedOperationException, text)
 }
 
+/// A change that a member of the cluster would not understand.
+pub fn members_too_old() -> Error {
+    let text = "Some nodes of this region run an older version, which does not know this change. \
+                Upgrade them first.";
+    Error::new(ErrorCode::UnsupportedOperationException, text)
+}
+
 /// An operation of the API that this service refuses.
 pub fn unsupported_operation(operation: &str) -> Error {
     let text = format!("The operation {operation} is not supported.");

@@ -136,6 +136,11 @@ impl Inbox {
         }
     }
 
+    /// The greatest cluster version that this node's software understands.
+    pub fn understands(&self) -> u32 {
+        self.0.understands
+    }
+
     /// As leader: proposes a command of another member.
     pub async fn propose(
         &self,

@@ -35,6 +35,7 @@ mod rounds;
 #[cfg(feature = "testkit")]
 mod runtime;
 pub mod seams;
+mod status;
 #[cfg(test)]
 mod storage_suite;
 mod store;
@@ -42,6 +43,7 @@ mod time;
 #[cfg(test)]
 mod traps;
 mod types;
+mod versions;
 mod wire;
 
 pub use barrier::{NotLeading, Unavailable};
@@ -54,11 +56,12 @@ pub use inbox::Inbox;
 pub use machine::{SnapshotData, SnapshotStore};
 pub use member::Member;
 pub use membership::{Change, ChangeError, Standing};
-pub use node::{InitialiseError, MemberStatus, Node, Role, StartError, Status};
+pub use node::{InitialiseError, Node, StartError};
 pub use options::{NodeOptions, Reads, Timings};
 pub use propose::ProposeError;
 #[cfg(feature = "testkit")]
 pub use runtime::{Seedable, seed_elections};
+pub use status::{MemberStatus, Role, Status};
 #[cfg(feature = "testkit")]
 pub use store::SimStore;
 pub use store::{MemStore, OpenError, RocksStore};

@@ -28,6 +28,8 @@ use crate::types::{StoredMembership, TypeConfig};
 pub(crate) struct Core {
     pub(crate) node_id: NodeId,
     pub(crate) member: Member,
+    /// The greatest cluster version that this node answers for.
+    pub(crate) understands: u32,
     pub(crate) raft: Raft<TypeConfig, Machine>,
     pub(crate) servers: WatchReceiverOf<TypeConfig, RaftServerMetrics<TypeConfig>>,
     pub(crate) codec: Codec,

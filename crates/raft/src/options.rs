@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use keystead_crypto::keyring::Keyring;
+use keystead_state::CLUSTER_VERSION;
 use keystead_types::ClusterId;
 use openraft::{Config, ConfigError, SnapshotPolicy};
 
@@ -28,6 +29,8 @@ pub struct NodeOptions {
     pub transport: Arc<dyn Transport>,
     /// Its name, and the address at which other nodes reach it.
     pub member: Member,
+    /// The greatest cluster version that it answers for; that of this software, but in tests.
+    pub understands: u32,
     /// Its time.
     pub clock: Arc<dyn Clock>,
     /// Its randomness.
@@ -57,6 +60,7 @@ impl NodeOptions {
             keyring,
             transport: Arc::new(NoPeers),
             member: Member::default(),
+            understands: CLUSTER_VERSION,
             clock: Arc::new(SystemClock),
             entropy: Arc::new(SystemEntropy),
             disk: DiskGuard::off(),

@@ -316,8 +316,18 @@ async fn start(
     options.clock = Arc::new(ServerClock);
     (options.member, options.transport, options.reads) = (member, transport, reads);
     options.disk = disk;
+    #[cfg(feature = "test-clock")]
+    if let Some(version) = pretended_version() {
+        options.understands = version;
+    }
     let node = Node::start(options).await?;
     Ok(RegionServer::new(region.clone(), node, keyring))
+}
+
+/// The cluster version of the older software that a test wants this one to be taken for.
+#[cfg(feature = "test-clock")]
+fn pretended_version() -> Option<u32> {
+    std::env::var("KEYSTEAD_TEST_UNDERSTANDS").ok()?.parse().ok()
 }
 
 /// The root key, from whichever of its wraps this seal made.

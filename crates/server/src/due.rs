@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use keystead_api::Error;
 use keystead_state::proto::{self, command};
-use keystead_state::{KeyUse, View};
+use keystead_state::{CLUSTER_VERSION, KeyUse, View, least_version};
 use keystead_types::KeyId;
 
 use crate::audit::AuditTrail;
@@ -30,10 +30,11 @@ impl RegionServer {
         let mut last_tick = Instant::now();
         loop {
             interval.tick().await;
-            let view = self.view();
-            if !view.is_initialised() || !self.node().leads() {
+            if !self.view().is_initialised() || !self.node().leads() {
                 continue;
             }
+            self.raise_version().await;
+            let view = self.view();
             let mut work = self.due_work(&view).await;
             if work.is_empty() && last_tick.elapsed() >= IDLE_TICK {
                 work.push(command::Operation::Tick(proto::Tick {}));
@@ -80,7 +81,31 @@ impl RegionServer {
                 tracing::warn!(%error, region = %self.name(), "no material for keys that rotate");
             }
         }
+        work.retain(|operation| least_version(operation) <= view.cluster_version());
         work
+    }
+
+    /// Raises the cluster version as soon as every member understands a greater one. From then on,
+    /// software that does not cannot be a member.
+    async fn raise_version(&self) {
+        let view = self.view();
+        if view.cluster_version() >= CLUSTER_VERSION {
+            return;
+        }
+        let Some(version) = self.node().understood_by_all().await else { return };
+        let version = version.min(CLUSTER_VERSION);
+        if version <= view.cluster_version() {
+            return;
+        }
+        let raise = command::Operation::RaiseVersion(proto::RaiseVersion { version });
+        match self.propose_system(raise).await {
+            Ok(_) => {
+                tracing::info!(region = %self.name(), version, "the cluster version is raised")
+            }
+            Err(error) => {
+                tracing::warn!(%error, region = %self.name(), "the cluster version was not raised");
+            }
+        }
     }
 
     /// Tells the state when keys were last used, for ever: at most one command in an interval, with
@@ -126,6 +151,9 @@ impl RegionServer {
         }
         let uses = told.iter().map(KeyUse::record).collect();
         let command = command::Operation::RecordKeyUses(proto::RecordKeyUses { uses });
+        if least_version(&command) > view.cluster_version() {
+            return Ok(false);
+        }
         self.propose_system(command).await?;
         self.uses.forget(&told);
         Ok(true)

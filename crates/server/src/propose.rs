@@ -2,7 +2,7 @@
 
 use keystead_api::{Error, ErrorCode, messages};
 use keystead_state::proto::{self, command, outcome};
-use keystead_state::{Command, FIRST_VERSION, Key, Quotas, View};
+use keystead_state::{Command, Key, Quotas, View, least_version};
 use keystead_types::{AccessKeyId, AliasArn, KeyId, Origin, Principal};
 
 use crate::pipeline::{Call, Failure};
@@ -27,7 +27,7 @@ impl Author<'_> {
             user_id: self.principal.user_id().unwrap_or_default().to_owned(),
             access_key_id: self.access_key_id.map(ToString::to_string).unwrap_or_default(),
             authorised_at: self.view.applied(),
-            version: FIRST_VERSION,
+            version: least_version(&operation.0),
             quotas: None,
             operation: Some(operation.0),
         }

@@ -11,9 +11,7 @@ use keystead_crypto::material::{KeyMaterial, MaterialBinding};
 use keystead_crypto::{random, spec};
 use keystead_raft::{Node, ProposeError, Standing, Unavailable};
 use keystead_state::proto::{self, command};
-use keystead_state::{
-    CLUSTER_VERSION, Command, Credential, FIRST_VERSION, Key, Material, Outcome, View,
-};
+use keystead_state::{Command, Credential, Key, Material, Outcome, View, least_version};
 use keystead_types::{
     AccessKeyId, AccountId, KeyArn, KeyId, KeySpec, KeyUsage, MaterialId, Origin, Region,
 };
@@ -191,7 +189,14 @@ impl RegionServer {
     }
 
     /// Proposes a command, through whichever node leads, and waits until it is applied.
+    ///
+    /// # Errors
+    /// A member would not understand it, or it was not acknowledged.
     pub(crate) async fn propose(&self, command: Command) -> Result<Applied, Error> {
+        let view = self.view();
+        if view.is_initialised() && !is_understood(&command, view.cluster_version()) {
+            return Err(messages::members_too_old());
+        }
         match self.node.propose(command).await {
             Ok((outcome, index)) => Ok(Applied { outcome, index }),
             Err(ProposeError::DiskFull) => {
@@ -215,10 +220,10 @@ impl RegionServer {
             request_id: random::bytes::<32>().map_err(|_| messages::internal())?.to_vec(),
             principal: "system".into(),
             authorised_at: u64::MAX,
-            // A new cluster is of the newest version; it has no member that knows less.
             version: match operation {
-                command::Operation::Initialise(_) => CLUSTER_VERSION,
-                _ => FIRST_VERSION,
+                // A new cluster has no member that knows less than this node.
+                command::Operation::Initialise(_) => self.node.understands(),
+                _ => least_version(&operation),
             },
             operation: Some(operation),
             ..Command::default()
@@ -402,4 +407,11 @@ fn binding(
 
 fn unavailable(error: &Unavailable) -> Error {
     Error::new(ErrorCode::KMSInternalException, error.to_string())
+}
+
+/// Whether the members of a cluster of this version understand a command. What raises the version
+/// they have all said that they understand.
+fn is_understood(command: &Command, cluster_version: u32) -> bool {
+    let raises = matches!(command.operation, Some(command::Operation::RaiseVersion(_)));
+    raises || command.version <= cluster_version
 }

@@ -30,7 +30,7 @@ pub mod proto {
     include!(concat!(env!("OUT_DIR"), "/keystead.state.v1.rs"));
 }
 
-pub use apply::{Applied, CLUSTER_VERSION, FIRST_VERSION, UnknownCommand, apply};
+pub use apply::{Applied, CLUSTER_VERSION, FIRST_VERSION, UnknownCommand, apply, least_version};
 pub use erasures::{Erasures, LostMaterial};
 pub use iam::policy_size;
 pub use iam::{Group, ManagedPolicy, NamedPolicy, Permissions, PolicyUse, PolicyVersion, User};

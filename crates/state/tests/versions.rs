@@ -4,7 +4,8 @@
 mod common;
 
 use common::*;
-use keystead_state::proto::Outcome;
+use keystead_state::proto::command::Operation;
+use keystead_state::proto::{self, Outcome};
 use keystead_state::{CLUSTER_VERSION, Command, MaterialRotation, View, apply};
 use keystead_types::{KeyState, UnixMillis};
 use prost::Message;
@@ -50,6 +51,23 @@ fn a_command_of_a_newer_version_stops_the_node() {
             apply(&mut replica.view, 4, &Command { version, ..command(START, tick()) }).is_ok()
         );
     }
+}
+
+#[test]
+fn the_cluster_version_moves_up_and_never_back() {
+    let mut replica = Replica::initialised();
+    assert_eq!(replica.view.cluster_version(), 1);
+    let raise = |of: u32, version: u32| {
+        let operation = Operation::RaiseVersion(proto::RaiseVersion { version });
+        Command { version: of, ..command(START, operation) }
+    };
+    for (of, version, then) in [(1, 2, 1), (2, 2, 2), (2, 1, 2), (2, 2, 2), (2, 0, 2), (2, 9, 2)] {
+        let index = replica.view.applied() + 1;
+        apply(&mut replica.view, index, &raise(of, version)).unwrap();
+        assert_eq!(replica.view.cluster_version(), then, "{version} by a command of {of}");
+    }
+    let version = CLUSTER_VERSION + 1;
+    assert!(apply(&mut replica.view, 99, &raise(version, version)).is_err());
 }
 
 #[test]

@@ -276,6 +276,12 @@ impl Peer for GrpcPeer {
         Ok(convert::read_read_index_response(answer)?)
     }
 
+    async fn understands(&self, limit: Duration) -> Result<u32, NoAnswer> {
+        let asked = Asked::Understands(proto::UnderstandsRequest {});
+        let Told::Understands(answer) = self.ask(asked, limit).await? else { return Err(beside()) };
+        Ok(answer.version)
+    }
+
     async fn propose(
         &self,
         command: Command,

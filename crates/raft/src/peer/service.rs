@@ -81,6 +81,11 @@ impl PeerService {
                 let answer = self.inbox.read_index(limit(asked.limit_ms)).await.map_err(stopped)?;
                 Ok(Told::ReadIndex(convert::read_index_response(answer)))
             }
+            Asked::Understands(proto::UnderstandsRequest {}) => {
+                self.member(caller)?;
+                let version = self.inbox.understands();
+                Ok(Told::Understands(proto::UnderstandsResponse { version }))
+            }
             Asked::Propose(asked) => {
                 self.member(caller)?;
                 let limit = limit(asked.limit_ms);

@@ -115,6 +115,9 @@ pub trait Peer: Send + Sync + 'static {
     /// Asks the leader for an index that includes everything acknowledged before the call.
     async fn read_index(&self, limit: Duration) -> Result<Result<u64, NotLeading>, NoAnswer>;
 
+    /// Asks a member for the greatest cluster version that its software understands.
+    async fn understands(&self, limit: Duration) -> Result<u32, NoAnswer>;
+
     /// Hands a command to the leader.
     async fn propose(
         &self,
@@ -207,6 +210,10 @@ impl Peer for Nobody {
     }
 
     async fn read_index(&self, _limit: Duration) -> Result<Result<u64, NotLeading>, NoAnswer> {
+        Err(NoAnswer(self.why()))
+    }
+
+    async fn understands(&self, _limit: Duration) -> Result<u32, NoAnswer> {
         Err(NoAnswer(self.why()))
     }
 

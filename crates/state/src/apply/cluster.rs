@@ -37,6 +37,24 @@ pub(super) fn initialise(
     Ok(done())
 }
 
+/// What members understand they never forget: a version that is not higher changes nothing.
+pub(super) fn raise_version(
+    next: &mut Transition<'_>,
+    version: u32,
+    op: &proto::RaiseVersion,
+) -> Execution {
+    // Whoever applies it understands the version of the command, not one that it merely names.
+    if op.version > version {
+        return Err(Reason::Malformed.into());
+    }
+    let cluster = next.view.cluster.as_deref().ok_or(Reason::NotInitialised)?;
+    if op.version > cluster.version {
+        let cluster = Cluster { version: op.version, ..cluster.clone() };
+        next.put_cluster(cluster);
+    }
+    Ok(done())
+}
+
 pub(super) fn create_authority(
     next: &mut Transition<'_>,
     op: &proto::CreateAuthority,

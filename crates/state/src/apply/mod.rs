@@ -13,9 +13,11 @@ mod requests;
 mod rotation;
 mod tags;
 mod uses;
+mod versions;
 
 use keystead_types::{KeyId, KeyManager, UnixMillis};
 pub(crate) use requests::recall;
+pub use versions::{CLUSTER_VERSION, FIRST_VERSION, least_version};
 
 use crate::model::Key;
 use crate::proto::command::Operation;
@@ -25,12 +27,6 @@ use crate::quotas::Quotas;
 use crate::rows::RowChange;
 use crate::transition::Transition;
 use crate::view::View;
-
-/// The greatest version of commands and records that this software understands. What a command
-/// needs says the command.
-pub const CLUSTER_VERSION: u32 = 2;
-/// The version that every software understands.
-pub const FIRST_VERSION: u32 = 1;
 
 /// What applying a command gave.
 #[derive(Debug)]
@@ -141,6 +137,7 @@ fn execute(next: &mut Transition<'_>, command: &Command, operation: &Operation) 
         Operation::RotateDueKeys(op) => rotation::rotate_due(next, op),
         Operation::RecordKeyUses(op) => uses::record(next, op),
         Operation::RecordErased(op) => erasures::record(next, op),
+        Operation::RaiseVersion(op) => cluster::raise_version(next, command.version, op),
         Operation::ImportMaterial(op) => imports::import(next, at, op),
         Operation::DeleteMaterial(op) => imports::delete(next, at, op),
         Operation::ExpireMaterials(op) => imports::expire(next, op),

