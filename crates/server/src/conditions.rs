@@ -10,6 +10,7 @@ use keystead_types::{
 };
 
 use crate::front::WireRequest;
+use crate::managed_keys::Unmade;
 use crate::resolve::{Asked, Found, Resource};
 
 /// What a request says about one of the things it touches.
@@ -156,6 +157,7 @@ impl Circumstances<'_> {
         self.sent(&mut context);
         match &resource.found {
             Found::Key(key) => self.key(&KeyFacts::from(&**key), &mut context),
+            Found::Unmade(unmade) => self.unmade(unmade, &mut context),
             Found::Named(named) => {
                 named.facts.iter().for_each(|(key, value)| context.add(key, value));
             }
@@ -229,6 +231,12 @@ impl Circumstances<'_> {
         context.add_default("kms:PolicyName", "default");
         context.add_default("kms:BypassPolicyLockoutSafetyCheck", "false");
         context
+    }
+
+    /// The same as once it is made.
+    fn unmade(&self, unmade: &Unmade, context: &mut Context) {
+        self.key(&KeyFacts::from(&*unmade.key), context);
+        context.add("kms:ResourceAliases", unmade.alias.as_str());
     }
 
     fn key(&self, key: &KeyFacts<'_>, context: &mut Context) {

@@ -22,6 +22,7 @@ mod front;
 mod grant_token;
 mod iam;
 mod import_token;
+mod managed_keys;
 pub mod metrics;
 mod operations;
 mod operations_port;
