@@ -35,7 +35,7 @@ const fn many(name: &'static str) -> ConditionKey {
     ConditionKey { name, kind: String, multi_valued: true }
 }
 
-/// The keys of this service and the global ones.
+/// The keys of this service, those of STS, and the global ones.
 pub const CONDITION_KEYS: &[ConditionKey] = &[
     one("kms:BypassPolicyLockoutSafetyCheck", Bool),
     one("kms:CallerAccount", String),
@@ -121,6 +121,10 @@ pub const CONDITION_KEYS: &[ConditionKey] = &[
     one("aws:referer", String),
     one("aws:userid", String),
     one("aws:username", String),
+    one("sts:ExternalId", String),
+    one("sts:RoleSessionName", String),
+    one("sts:SourceIdentity", String),
+    many("sts:TransitiveTagKeys"),
 ];
 
 /// The key of this name, if it is one of ours.
@@ -140,7 +144,8 @@ pub(crate) fn check(name: &str) -> Result<(), Reason> {
     let (service, rest) = name.split_once(':').ok_or_else(bad)?;
     let well_formed = !service.is_empty()
         && !rest.is_empty()
-        && service.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_'));
+        // Keys of identity providers begin with their issuers, which may have a path.
+        && service.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._/".contains(&b));
     let ours = service.eq_ignore_ascii_case("kms") || service.eq_ignore_ascii_case("aws");
     if well_formed && (!ours || condition_key(name).is_some()) { Ok(()) } else { Err(bad()) }
 }
