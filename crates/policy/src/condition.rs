@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use crate::context::Context;
 use crate::defect::{Defect, planted};
+use crate::document::Kind;
 use crate::error::{At, PolicyError, Reason};
 use crate::json::Json;
 use crate::keys;
@@ -116,6 +117,7 @@ impl Condition {
     pub(crate) fn parse_all(
         json: &Json,
         at: &At<'_>,
+        kind: Kind,
         variables: bool,
     ) -> Result<Vec<Self>, PolicyError> {
         let mut conditions = Vec::new();
@@ -123,6 +125,7 @@ impl Condition {
             let at = at.field(operator);
             for (key, values) in block.object(&at)? {
                 let at = at.field(key);
+                keys::check(kind, key).map_err(|reason| at.error(reason))?;
                 conditions.push(Self::parse(operator, key, values, &at, variables)?);
             }
         }
@@ -136,7 +139,6 @@ impl Condition {
         at: &At<'_>,
         variables: bool,
     ) -> Result<Self, PolicyError> {
-        keys::check(key).map_err(|reason| at.error(reason))?;
         let unknown = || at.error(Reason::text("a condition operator", operator));
         let (quantifier, rest) = match operator.split_once(':') {
             None => (Quantifier::None, operator),

@@ -234,11 +234,11 @@ impl Statement {
         let needed = kind != Kind::Key;
         let actions = choose(elements.action, at, ["Action", "NotAction"], needed)?;
         let conditions = match elements.condition {
-            Some(json) => Condition::parse_all(json, &at.field("Condition"), variables)?,
+            Some(json) => Condition::parse_all(json, &at.field("Condition"), kind, variables)?,
             None => Vec::new(),
         };
         let (actions, resources) = if kind == Kind::Trust {
-            trust::check(actions, elements.resource, &conditions, at)?;
+            trust::check(actions, elements.resource, at)?;
             (Patterns::parse(actions, at, trust::action)?, Some(Patterns::any()))
         } else {
             let needed = kind == Kind::Identity;

@@ -1,11 +1,9 @@
 //! Trust policies: who may take on a role.
 
-use crate::condition::Condition;
 use crate::decide::{Policies, Query, Verdict, decide};
 use crate::document::{self, Chosen, Document};
 use crate::error::{At, PolicyError, Reason};
 use crate::json::Json;
-use crate::keys;
 use crate::pattern::Pattern;
 
 /// What a trust policy can be about.
@@ -31,7 +29,6 @@ pub fn may_assume<'a>(query: &Query<'_>, trust: &'a Document, own: &Policies<'a>
 pub(crate) fn check(
     actions: Chosen<'_>,
     resources: [Option<&Json>; 2],
-    conditions: &[Condition],
     at: &At<'_>,
 ) -> Result<(), PolicyError> {
     if let Some((_, name, true)) = actions {
@@ -43,18 +40,7 @@ pub(crate) fn check(
             return at.field(name).refuse(reason);
         }
     }
-    // A slip in one of them would make a negated condition always true.
-    let unknown = |condition: &&Condition| {
-        let service = condition.key.get(..4).unwrap_or_default();
-        service.eq_ignore_ascii_case("sts:") && keys::condition_key(&condition.key).is_none()
-    };
-    match conditions.iter().find(unknown) {
-        None => Ok(()),
-        Some(condition) => {
-            let reason = Reason::text("a condition key", &condition.key);
-            at.field("Condition").field(&condition.operator).refuse(reason)
-        }
-    }
+    Ok(())
 }
 
 /// A pattern that one of [`TRUST_ACTIONS`] matches.
