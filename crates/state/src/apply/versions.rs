@@ -2,16 +2,20 @@
 
 use keystead_types::Origin;
 
+use crate::proto::EntityKind;
 use crate::proto::command::Operation;
 
 /// The greatest version of commands and records that this software understands. What a command
 /// needs says the command.
-pub const CLUSTER_VERSION: u32 = 2;
+pub const CLUSTER_VERSION: u32 = 3;
 /// The version that every software understands.
 pub const FIRST_VERSION: u32 = 1;
 
 /// Rotation, imported material, and what is known of uses and of lost material.
 const LIFE_OF_KEYS: u32 = 2;
+
+/// Roles, their sessions, and all commands whose author acts in a session.
+pub const ROLES_VERSION: u32 = 3;
 
 /// The cluster version that a command needs: members of an older one would stop at it.
 pub fn least_version(operation: &Operation) -> u32 {
@@ -26,7 +30,30 @@ pub fn least_version(operation: &Operation) -> u32 {
         | Operation::ExpireMaterials(_)
         | Operation::RecordKeyUses(_)
         | Operation::RecordErased(_) => LIFE_OF_KEYS,
+        Operation::CreateRole(_)
+        | Operation::UpdateRole(_)
+        | Operation::UpdateAssumeRolePolicy(_)
+        | Operation::RevokeSessions(_)
+        | Operation::PutRoleBoundary(_)
+        | Operation::DeleteRoleBoundary(_) => ROLES_VERSION,
         Operation::RaiseVersion(op) => op.version,
+        _ if names_role(operation) => ROLES_VERSION,
         _ => FIRST_VERSION,
     }
+}
+
+/// Whether one of the commands that are about entities of any kind is about a role.
+fn names_role(operation: &Operation) -> bool {
+    let entity = match operation {
+        Operation::UpdateEntity(op) => &op.entity,
+        Operation::DeleteEntity(op) => &op.entity,
+        Operation::TagEntity(op) => &op.entity,
+        Operation::UntagEntity(op) => &op.entity,
+        Operation::PutInlinePolicy(op) => &op.entity,
+        Operation::DeleteInlinePolicy(op) => &op.entity,
+        Operation::AttachPolicy(op) => &op.entity,
+        Operation::DetachPolicy(op) => &op.entity,
+        _ => return false,
+    };
+    entity.as_ref().is_some_and(|entity| entity.kind() == EntityKind::Role)
 }
