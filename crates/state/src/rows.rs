@@ -4,8 +4,7 @@
 use std::ops::RangeInclusive;
 
 use keystead_types::{
-    AccessKeyId, AccountId, AliasName, GrantId, GroupId, KeyId, NodeId, PolicyId, RoleId,
-    UserId,
+    AccessKeyId, AccountId, AliasName, GrantId, GroupId, KeyId, NodeId, PolicyId, RoleId, UserId,
 };
 
 /// The first bytes that rows of the state use; the rest is the store's own.
