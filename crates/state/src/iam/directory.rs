@@ -25,6 +25,13 @@ pub enum PolicyUse {
     RoleBoundary(RoleId),
 }
 
+impl PolicyUse {
+    /// Whether the policy only bounds.
+    pub fn is_boundary(&self) -> bool {
+        matches!(self, Self::Boundary(_) | Self::RoleBoundary(_))
+    }
+}
+
 /// The part of a View that is IAM's.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Directory {
