@@ -18,7 +18,7 @@ from iam_world import (
     refused,
     unauthorised,
 )
-from node import ACCOUNT, OTHER_ACCOUNT
+from node import ACCOUNT, OTHER_ACCOUNT, serving
 
 READ = json.dumps(policy(allow("kms:Describe*")))
 ROOT = f"arn:aws:iam::{ACCOUNT}:root"
@@ -359,3 +359,29 @@ def test_operations_on_roles_are_authorised(node, iam):
     theirs.create_role(RoleName=name, AssumeRolePolicyDocument=document)
     with refused("AccessDenied"):
         theirs.update_assume_role_policy(RoleName=name, PolicyDocument=document)
+
+
+def test_an_operator_ends_sessions(tmp_path):
+    with serving(tmp_path) as server:
+        iam = server.client("iam")
+        role, user = new_role(iam), new_user(iam)
+
+        def revoke(*of, account=ACCOUNT):
+            return server.run("account", "revoke-sessions", "--account", account, *of)
+
+        for of in [(), ("--user", user), ("--role", role.upper())]:
+            done = revoke(*of)
+            assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+        nobody = fresh("nobody")
+        for of, told in [
+            (("--user", nobody), f"there is no user {nobody} in account {ACCOUNT}"),
+            (("--role", nobody), f"there is no role {nobody} in account {ACCOUNT}"),
+            (("--user", user, "--role", role), "cannot be used with"),
+        ]:
+            refusal = revoke(*of)
+            assert refusal.returncode != 0
+            assert told in refusal.stderr
+        elsewhere = revoke(account=OTHER_ACCOUNT)
+        assert f"there is no account {OTHER_ACCOUNT}" in elsewhere.stderr
+        # Keys that are no session's go on.
+        assert iam.get_role(RoleName=role)["Role"]["RoleName"] == role
