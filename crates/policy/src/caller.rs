@@ -107,6 +107,10 @@ impl Caller {
         self.kind == Kind::Service
     }
 
+    pub(crate) fn is_provider(&self) -> bool {
+        self.kind == Kind::FederatedProvider
+    }
+
     fn role_arn(&self) -> Option<&str> {
         match &self.kind {
             Kind::Session { role } => Some(role),

@@ -6,6 +6,7 @@ use keystead_types::Network;
 
 use crate::context::Context;
 use crate::defect::{Defect, planted};
+use crate::document::Kind;
 use crate::error::{At, PolicyError, Reason};
 use crate::json::Json;
 use crate::keys;
@@ -118,6 +119,7 @@ impl Condition {
     pub(crate) fn parse_all(
         json: &Json,
         at: &At<'_>,
+        kind: Kind,
         variables: bool,
     ) -> Result<Vec<Self>, PolicyError> {
         let mut conditions = Vec::new();
@@ -125,6 +127,7 @@ impl Condition {
             let at = at.field(operator);
             for (key, values) in block.object(&at)? {
                 let at = at.field(key);
+                keys::check(kind, key).map_err(|reason| at.error(reason))?;
                 conditions.push(Self::parse(operator, key, values, &at, variables)?);
             }
         }
@@ -138,7 +141,6 @@ impl Condition {
         at: &At<'_>,
         variables: bool,
     ) -> Result<Self, PolicyError> {
-        keys::check(key).map_err(|reason| at.error(reason))?;
         let unknown = || at.error(Reason::text("a condition operator", operator));
         let (quantifier, rest) = match operator.split_once(':') {
             None => (Quantifier::None, operator),

@@ -8,7 +8,7 @@ use keystead_types::AccountId;
 use crate::caller::{Caller, Named};
 use crate::context::Context;
 use crate::defect::{Defect, planted};
-use crate::document::{Document, Effect, Patterns, Statement};
+use crate::document::{Document, Effect, Kind, Patterns, Statement};
 use crate::grant::Grant;
 
 /// One question: may this caller do this, to this?
@@ -40,7 +40,8 @@ pub struct Attached<'a> {
 /// All that may allow or deny a request.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Policies<'a> {
-    /// The key's own policy; `None` for a resource that has none, or that does not exist.
+    /// The resource's own policy: a key's, or of a role its trust policy; `None` for a resource
+    /// that has none, or that does not exist.
     pub key: Option<&'a Document>,
     /// The caller's: its own, those attached to it, and its groups'.
     pub identity: &'a [Attached<'a>],
@@ -57,6 +58,8 @@ pub struct Policies<'a> {
 pub enum Source {
     /// The key's policy.
     Key,
+    /// The role's trust policy.
+    Trust,
     /// A policy of the caller.
     Identity,
     /// The caller's permissions boundary.
@@ -70,7 +73,7 @@ pub enum Source {
 pub struct StatementRef<'a> {
     /// Whose policy.
     pub source: Source,
-    /// The name of the policy; empty for the key's.
+    /// The name of the policy; empty for the resource's own.
     pub document: &'a str,
     /// The place among the statements, from zero.
     pub index: usize,
@@ -108,7 +111,7 @@ pub enum Verdict<'a> {
 /// What would have to allow a request that nothing denies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Missing {
-    /// The key policy, or a grant.
+    /// The resource's own policy, or a grant.
     Key,
     /// An identity policy.
     Identity,
@@ -225,8 +228,9 @@ fn judge<'a>(
     let boundary = run.scan(Source::Boundary, policies.boundary.as_slice());
     let session = run.scan(Source::Session, policies.session);
     let key = policies.key.map(|document| Attached { name: "", document });
-    let has_key_policy = key.is_some();
-    let key = run.scan(Source::Key, key.as_slice());
+    let kind = policies.key.map(Document::kind);
+    let source = if kind == Some(Kind::Trust) { Source::Trust } else { Source::Key };
+    let key = run.scan(source, key.as_slice());
     let grants = run.grants(policies.grants);
 
     let denials = [
@@ -253,7 +257,7 @@ fn judge<'a>(
     } else {
         identity.directly.or(boundary_grants)
     };
-    let ways = ways(query, has_key_policy.then_some(key), grants, own);
+    let ways = ways(query, kind.map(|kind| (kind, key)), grants, own);
     settle(&ways, own, limits)
 }
 
@@ -273,17 +277,20 @@ struct Way<'a> {
 
 fn ways<'a>(
     query: &Query<'_>,
-    key: Option<Found<'a>>,
+    key: Option<(Kind, Found<'a>)>,
     grants: Found<'a>,
     own: Option<By<'a>>,
 ) -> Vec<Way<'a>> {
     let at_home = query.caller.account() == Some(query.owner);
-    let Some(key) = key else {
+    let Some((kind, key)) = key else {
         // What no key policy protects is for the owning account's policies alone.
         let by = own.filter(|_| at_home);
         return vec![Way { by, needs_own: false, limited: true }];
     };
-    let foreign = !at_home && !query.caller.is_service() && !planted(Defect::CrossAccountOneSide);
+    // Whoever belongs to no account has no policies of its own that could allow anything.
+    let of_no_account =
+        query.caller.is_service() || (kind == Kind::Trust && query.caller.is_provider());
+    let foreign = !at_home && !of_no_account && !planted(Defect::CrossAccountOneSide);
     let delegated = if planted(Defect::AccountNotDelegated) { None } else { key.by_account };
     let undelegated = own.filter(|_| planted(Defect::IdentityWithoutDelegation) && at_home);
     let bound = foreign || planted(Defect::UserBoundByBoundary);

@@ -5,6 +5,7 @@ use crate::condition::Condition;
 use crate::error::{At, PolicyError, Reason};
 use crate::json::Json;
 use crate::pattern::{Pattern, Syntax};
+use crate::trust;
 
 /// What a policy is attached to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,6 +14,8 @@ pub enum Kind {
     Key,
     /// A user, group, role, boundary or session: it applies to whoever it is attached to.
     Identity,
+    /// A role: every statement says who may take it on, and is about no other resource.
+    Trust,
 }
 
 /// The largest key policy, in bytes.
@@ -20,6 +23,8 @@ pub const MAX_KEY_POLICY_BYTES: usize = 32_768;
 /// The largest identity policy of any kind, in bytes, white space not counted. Some kinds have
 /// smaller limits, which are the caller's to know.
 pub const MAX_IDENTITY_POLICY_BYTES: usize = 10_240;
+/// The largest trust policy of a role, in bytes, white space not counted.
+pub const MAX_TRUST_POLICY_BYTES: usize = 2_048;
 /// The largest text that is looked at.
 const MAX_TEXT_BYTES: usize = 131_072;
 
@@ -36,7 +41,8 @@ pub(crate) struct Statement {
     pub(crate) effect: Effect,
     /// `None` in identity policies.
     pub(crate) principals: Option<Principals>,
-    /// A key policy may leave actions or resource out; the statement does nothing then.
+    /// A key policy may leave actions or resource out; the statement does nothing then. A trust
+    /// policy is about the role that has it, so that its resources are any.
     pub(crate) actions: Option<Patterns>,
     pub(crate) resources: Option<Patterns>,
     pub(crate) conditions: Vec<Condition>,
@@ -63,7 +69,7 @@ impl Document {
     ///
     /// # Errors
     /// Says what is wrong and where. To users it is a malformed policy document, except that a
-    /// key policy that is [`Reason::TooLarge`] exceeds a limit.
+    /// key or trust policy that is [`Reason::TooLarge`] exceeds a limit.
     pub fn parse(kind: Kind, text: &str) -> Result<Self, PolicyError> {
         check_text(kind, text).map_err(|reason| At::Top.error(reason))?;
         let json = Json::parse(text)?;
@@ -97,7 +103,7 @@ impl Document {
         Ok(document)
     }
 
-    /// Identity policies name each statement once.
+    /// The policies of IAM name each statement once.
     fn check_sids(&self, at: &At<'_>) -> Result<(), PolicyError> {
         if self.kind == Kind::Key {
             return Ok(());
@@ -119,17 +125,13 @@ impl Document {
     /// A policy that denies everything to everybody: what stands in for a text that was a policy
     /// once and is none to this version.
     pub fn denying(kind: Kind) -> Self {
-        let any = || {
-            let pattern = Pattern::any();
-            Some(Patterns { negated: false, patterns: vec![pattern] })
-        };
         let everybody = Principals { negated: false, named: vec![NamedPrincipal::Everybody] };
         let statement = Statement {
             sid: None,
             effect: Effect::Deny,
-            principals: (kind == Kind::Key).then_some(everybody),
-            actions: any(),
-            resources: any(),
+            principals: (kind != Kind::Identity).then_some(everybody),
+            actions: Some(Patterns::any()),
+            resources: Some(Patterns::any()),
             conditions: Vec::new(),
         };
         Self { kind, statements: vec![statement] }
@@ -173,11 +175,11 @@ impl Document {
 }
 
 fn check_text(kind: Kind, text: &str) -> Result<(), Reason> {
+    let counted = || text.bytes().filter(|b| !b.is_ascii_whitespace()).count();
     let (size, limit) = match kind {
         Kind::Key => (text.len(), MAX_KEY_POLICY_BYTES),
-        Kind::Identity => {
-            (text.bytes().filter(|b| !b.is_ascii_whitespace()).count(), MAX_IDENTITY_POLICY_BYTES)
-        }
+        Kind::Identity => (counted(), MAX_IDENTITY_POLICY_BYTES),
+        Kind::Trust => (counted(), MAX_TRUST_POLICY_BYTES),
     };
     if size > limit || text.len() > MAX_TEXT_BYTES {
         return Err(Reason::TooLarge(limit));
@@ -229,21 +231,23 @@ impl Statement {
             _ => return effect.refuse(Reason::Type("Allow or Deny")),
         };
         let principals = principals(kind, effect, elements.principal, at)?;
-        let needed = kind == Kind::Identity;
+        let needed = kind != Kind::Key;
         let actions = choose(elements.action, at, ["Action", "NotAction"], needed)?;
-        let resources = choose(elements.resource, at, ["Resource", "NotResource"], needed)?;
         let conditions = match elements.condition {
-            Some(json) => Condition::parse_all(json, &at.field("Condition"), variables)?,
+            Some(json) => Condition::parse_all(json, &at.field("Condition"), kind, variables)?,
             None => Vec::new(),
         };
-        Ok(Self {
-            sid: sid(kind, elements.sid, at)?,
-            effect,
-            principals,
-            actions: Patterns::parse(actions, at, action)?,
-            resources: Patterns::parse(resources, at, |text| resource(text, variables))?,
-            conditions,
-        })
+        let (actions, resources) = if kind == Kind::Trust {
+            trust::check(actions, elements.resource, at)?;
+            (Patterns::parse(actions, at, trust::action)?, Some(Patterns::any()))
+        } else {
+            let needed = kind == Kind::Identity;
+            let resources = choose(elements.resource, at, ["Resource", "NotResource"], needed)?;
+            let resources = Patterns::parse(resources, at, |text| resource(text, variables))?;
+            (Patterns::parse(actions, at, action)?, resources)
+        };
+        let sid = sid(kind, elements.sid, at)?;
+        Ok(Self { sid, effect, principals, actions, resources, conditions })
     }
 }
 
@@ -251,7 +255,7 @@ fn sid(kind: Kind, json: Option<&Json>, at: &At<'_>) -> Result<Option<String>, P
     let at = at.field("Sid");
     let Some(json) = json else { return Ok(None) };
     let text = json.text(&at)?;
-    if kind == Kind::Identity && !text.bytes().all(|b| b.is_ascii_alphanumeric()) {
+    if kind != Kind::Key && !text.bytes().all(|b| b.is_ascii_alphanumeric()) {
         return at.refuse(Reason::text("a statement id of letters and digits", text));
     }
     // An empty one identifies nothing.
@@ -259,7 +263,7 @@ fn sid(kind: Kind, json: Option<&Json>, at: &At<'_>) -> Result<Option<String>, P
 }
 
 /// An element that was found, with its name and whether it is the negated one of its pair.
-type Chosen<'a> = Option<(&'a Json, &'static str, bool)>;
+pub(crate) type Chosen<'a> = Option<(&'a Json, &'static str, bool)>;
 
 fn choose<'a>(
     pair: [Option<&'a Json>; 2],
@@ -282,7 +286,7 @@ fn principals(
     pair: [Option<&Json>; 2],
     at: &At<'_>,
 ) -> Result<Option<Principals>, PolicyError> {
-    let chosen = choose(pair, at, ["Principal", "NotPrincipal"], kind == Kind::Key)?;
+    let chosen = choose(pair, at, ["Principal", "NotPrincipal"], kind != Kind::Identity)?;
     let Some((json, name, negated)) = chosen else { return Ok(None) };
     let at = at.field(name);
     if kind == Kind::Identity {
@@ -295,6 +299,11 @@ fn principals(
 }
 
 impl Patterns {
+    /// What everything matches.
+    fn any() -> Self {
+        Self { negated: false, patterns: vec![Pattern::any()] }
+    }
+
     fn parse(
         chosen: Chosen<'_>,
         at: &At<'_>,
@@ -309,7 +318,7 @@ impl Patterns {
 }
 
 /// `*` or `service:Name` with wildcards in the name. Actions are compared in lower case.
-fn action(text: &str) -> Result<Pattern, Reason> {
+pub(crate) fn action(text: &str) -> Result<Pattern, Reason> {
     let well_formed = text == "*"
         || text.split_once(':').is_some_and(|(service, name)| {
             let named = |b: u8| b.is_ascii_alphanumeric() || b == b'*' || b == b'?';

@@ -1,5 +1,6 @@
 //! The condition keys that there are: names, types, and how many values they have.
 
+use crate::document::Kind;
 use crate::error::Reason;
 
 /// What a condition key holds.
@@ -35,7 +36,7 @@ const fn many(name: &'static str) -> ConditionKey {
     ConditionKey { name, kind: String, multi_valued: true }
 }
 
-/// The keys of this service and the global ones.
+/// The keys of this service, those of STS, and the global ones.
 pub const CONDITION_KEYS: &[ConditionKey] = &[
     one("kms:BypassPolicyLockoutSafetyCheck", Bool),
     one("kms:CallerAccount", String),
@@ -121,6 +122,10 @@ pub const CONDITION_KEYS: &[ConditionKey] = &[
     one("aws:referer", String),
     one("aws:userid", String),
     one("aws:username", String),
+    one("sts:ExternalId", String),
+    one("sts:RoleSessionName", String),
+    one("sts:SourceIdentity", String),
+    many("sts:TransitiveTagKeys"),
 ];
 
 /// The key of this name, if it is one of ours.
@@ -134,14 +139,20 @@ pub fn condition_key(name: &str) -> Option<&'static ConditionKey> {
 }
 
 /// Refuses what cannot be a key. The keys of other services are accepted: they are just never
-/// there. A slip in one of ours would make a negated condition always true.
-pub(crate) fn check(name: &str) -> Result<(), Reason> {
+/// there. A slip in one of ours would make a negated condition always true. In a trust policy those
+/// of STS are ours, and those of identity providers begin with an issuer, which may have a path.
+pub(crate) fn check(kind: Kind, name: &str) -> Result<(), Reason> {
     let bad = || Reason::text("a condition key", name);
     let (service, rest) = name.split_once(':').ok_or_else(bad)?;
     let well_formed = !service.is_empty()
         && !rest.is_empty()
-        && service.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_'));
-    let ours = service.eq_ignore_ascii_case("kms") || service.eq_ignore_ascii_case("aws");
+        && service.bytes().all(|b| {
+            let issuer = kind == Kind::Trust && b == b'/';
+            b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_') || issuer
+        });
+    let services = ["kms", "aws", "sts"];
+    let services = if kind == Kind::Trust { &services[..] } else { &services[..2] };
+    let ours = services.iter().any(|ours| service.eq_ignore_ascii_case(ours));
     if well_formed && (!ours || condition_key(name).is_some()) { Ok(()) } else { Err(bad()) }
 }
 

@@ -19,6 +19,7 @@ mod open;
 mod pattern;
 mod rename;
 mod told;
+mod trust;
 mod value;
 
 pub use caller::{Caller, NamedPrincipal};
@@ -29,11 +30,14 @@ pub use decide::{
 };
 #[cfg(feature = "planted-defects")]
 pub use defect::{Defect, plant};
-pub use document::{Document, Effect, Kind, MAX_IDENTITY_POLICY_BYTES, MAX_KEY_POLICY_BYTES};
+pub use document::{
+    Document, Effect, Kind, MAX_IDENTITY_POLICY_BYTES, MAX_KEY_POLICY_BYTES, MAX_TRUST_POLICY_BYTES,
+};
 pub use error::{PolicyError, Reason};
 pub use grant::{Grant, may_retire};
 pub use keys::{CONDITION_KEYS, ConditionKey, KeyType, condition_key};
 pub use rename::rename_principals;
+pub use trust::{TRUST_ACTIONS, may_assume};
 
 use keystead_types::{AccountId, PARTITION};
 

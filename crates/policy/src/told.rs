@@ -11,6 +11,7 @@ impl fmt::Display for Source {
             Self::Identity => "identity-based policy",
             Self::Boundary => "permissions boundary",
             Self::Session => "session policy",
+            Self::Trust => "trust policy",
         })
     }
 }

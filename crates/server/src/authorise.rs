@@ -93,7 +93,7 @@ fn denial(principal: &Principal, resource: &Resource<'_>, verdict: Option<&Verdi
 
 fn own_policy(source: Source) -> Option<&'static str> {
     match source {
-        Source::Key => None,
+        Source::Key | Source::Trust => None,
         Source::Identity => Some("an identity-based policy"),
         Source::Boundary => Some("a permissions boundary"),
         Source::Session => Some("a session policy"),

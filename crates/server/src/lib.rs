@@ -24,6 +24,7 @@ mod iam;
 mod import_token;
 mod managed_keys;
 pub mod metrics;
+mod naming;
 mod operations;
 mod operations_port;
 mod pipeline;

@@ -29,6 +29,8 @@ impl Author<'_> {
             authorised_at: self.view.applied(),
             version: least_version(&operation.0),
             quotas: None,
+            role_id: String::new(),
+            session_issued_ms: 0,
             operation: Some(operation.0),
         }
     }
@@ -157,7 +159,10 @@ pub(crate) fn rejection(call: &Call<'_>, reason: proto::Reason) -> Error {
         | Reason::MaterialNotFound
         | Reason::Malformed => messages::internal(),
         // No operation of KMS meets these.
-        Reason::UserExists
+        Reason::RoleExists
+        | Reason::RoleNotFound
+        | Reason::RoleLimit
+        | Reason::UserExists
         | Reason::UserNotFound
         | Reason::UserLimit
         | Reason::UserHasAccessKeys
@@ -247,4 +252,9 @@ operations!(
     CreateAccessKey,
     UpdateAccessKey,
     DeleteAccessKey,
+    CreateRole,
+    UpdateRole,
+    UpdateAssumeRolePolicy,
+    PutRoleBoundary,
+    DeleteRoleBoundary,
 );

@@ -30,10 +30,14 @@ pub mod proto {
     include!(concat!(env!("OUT_DIR"), "/keystead.state.v1.rs"));
 }
 
-pub use apply::{Applied, CLUSTER_VERSION, FIRST_VERSION, UnknownCommand, apply, least_version};
+pub use apply::{
+    Applied, CLUSTER_VERSION, FIRST_VERSION, ROLES_VERSION, UnknownCommand, apply, least_version,
+};
 pub use erasures::{Erasures, LostMaterial};
 pub use iam::policy_size;
-pub use iam::{Group, ManagedPolicy, NamedPolicy, Permissions, PolicyUse, PolicyVersion, User};
+pub use iam::{
+    Group, ManagedPolicy, NamedPolicy, Permissions, PolicyUse, PolicyVersion, Role, User,
+};
 pub use model::{
     Account, Alias, Credential, DomainKey, Grant, GrantConstraints, GrantPrincipal, Key, KeyUse,
     Material, MaterialRotation, MaterialState, MultiRegion, Policy, Rotation, SealedRoot,
@@ -69,15 +73,17 @@ pub mod limits {
     pub const USERS_PER_ACCOUNT: usize = 5_000;
     /// Groups that one account may have.
     pub const GROUPS_PER_ACCOUNT: usize = 300;
+    /// Roles that one account may have.
+    pub const ROLES_PER_ACCOUNT: usize = 1_000;
     /// Managed policies that one account may have.
     pub const POLICIES_PER_ACCOUNT: usize = 1_500;
     /// Groups that one user may be a member of.
     pub const GROUPS_PER_USER: usize = 10;
-    /// Managed policies that may be attached to one user or group.
+    /// Managed policies that may be attached to one user, group or role.
     pub const ATTACHED_POLICIES: usize = 10;
     /// Versions that one managed policy may have at a time.
     pub const POLICY_VERSIONS: usize = 5;
-    /// Tags that one user or managed policy may have.
+    /// Tags that one user, role or managed policy may have.
     pub const TAGS_PER_ENTITY: usize = 50;
     /// Access keys that one user, or the root of an account, may have.
     pub const ACCESS_KEYS_PER_OWNER: usize = 2;
@@ -86,6 +92,10 @@ pub mod limits {
     pub const USER_INLINE_SIZE: usize = 2_048;
     /// What the inline policies of a group may be in size together.
     pub const GROUP_INLINE_SIZE: usize = 5_120;
+    /// What the inline policies of a role may be in size together.
+    pub const ROLE_INLINE_SIZE: usize = 10_240;
+    /// How long the sessions of a role may be made to last at most, in seconds.
+    pub const ROLE_SESSION_SECONDS: std::ops::RangeInclusive<u32> = 3_600..=43_200;
     /// What a version of a managed policy may be in size; the proposer sees to it.
     pub const MANAGED_POLICY_SIZE: usize = 6_144;
 }

@@ -54,6 +54,8 @@ pub struct Account {
     pub suspended: bool,
     /// Log index of its last suspension.
     pub rights_removed_at: u64,
+    /// Sessions of its root that were issued before this have ended; zero if none has.
+    pub sessions_valid_after: UnixMillis,
 }
 
 /// An access key. It authenticates a user, or the root of its account.
@@ -80,11 +82,11 @@ pub struct Credential {
 /// A policy document. Whatever carries equal documents shares one.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Policy {
-    /// What [`Policy::new`] makes of text and principals: its row key.
+    /// What [`Policy::new`] or [`Policy::trust`] makes of text and principals: its row key.
     pub id: [u8; 32],
     /// The document as it was given.
     pub text: String,
-    /// Whom a key policy names: the unique id that each ARN stood for when the policy was put.
+    /// Whom a key or trust policy names: the unique id that each ARN stood for when the policy was put.
     pub principals: BTreeMap<String, String>,
     /// The document as it is evaluated; where the text is no policy, one that denies everything.
     pub document: Document,
@@ -93,25 +95,44 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// A key's policy or another one: that a text says itself, for only a key's has principals.
+    /// A key's policy or one of IAM's: that a text says itself, for only a key's has principals.
     pub(crate) fn new(text: &str, principals: BTreeMap<String, String>) -> Self {
-        let mut identity = text.as_bytes().to_vec();
-        for (arn, id) in &principals {
-            // No policy holds a zero byte, so that nothing else reads the same.
-            for part in [arn, id] {
-                identity.push(0);
-                identity.extend_from_slice(part.as_bytes());
-            }
-        }
         let parsed = Document::parse(Kind::Key, text);
         let parsed =
             parsed.or_else(|error| Document::parse(Kind::Identity, text).map_err(|_| error));
+        Self::compiled(Kind::Key, parsed, text, principals)
+    }
+
+    /// The trust policy of roles. A key could have the same text, but it would mean something else.
+    pub(crate) fn trust(text: &str, principals: BTreeMap<String, String>) -> Self {
+        let parsed = Document::parse(Kind::Trust, text);
+        Self::compiled(Kind::Trust, parsed, text, principals)
+    }
+
+    fn compiled(
+        kind: Kind,
+        parsed: Result<Document, PolicyError>,
+        text: &str,
+        principals: BTreeMap<String, String>,
+    ) -> Self {
+        // No policy holds a zero byte, so that nothing else reads the same.
+        let bound = principals.iter().flat_map(|(arn, id)| [arn.as_str(), id.as_str()]);
+        let mut identity = text.as_bytes().to_vec();
+        for part in bound.chain((kind == Kind::Trust).then_some("trust")) {
+            identity.push(0);
+            identity.extend_from_slice(part.as_bytes());
+        }
         let (document, error) = match parsed {
             Ok(document) => (document.bound(|arn| principals.get(arn).cloned()), None),
-            Err(error) => (Document::denying(Kind::Key), Some(error)),
+            Err(error) => (Document::denying(kind), Some(error)),
         };
         let id = keystead_crypto::digest::sha256(&identity);
         Self { id, text: text.to_owned(), principals, document, error }
+    }
+
+    /// Whether it is the trust policy of roles.
+    pub(crate) fn is_trust(&self) -> bool {
+        self.document.kind() == Kind::Trust
     }
 }
 
@@ -373,7 +394,7 @@ pub struct GrantPrincipal {
 }
 
 impl GrantPrincipal {
-    /// What grants are found by: the unique id of a user, who may be renamed; else the name.
+    /// What grants are found by: the unique id of a user or a role; else the name.
     pub(crate) fn key(&self) -> Arc<str> {
         match &self.named {
             NamedPrincipal::UniqueId(id) => id.as_str().into(),

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use keystead_policy::Attached;
-use keystead_types::{Principal, PrincipalArn, UserId};
+use keystead_types::{IamArn, IamResource, Principal, PrincipalArn, UserId};
 
-use crate::iam::{NamedPolicy, User};
+use crate::iam::{NamedPolicy, Role, User};
 use crate::view::View;
 
 impl NamedPolicy {
@@ -25,22 +25,42 @@ pub struct OwnPolicies {
 }
 
 impl View {
-    /// The policies of a user, by unique id; of an account's root, whose id is empty, there are
-    /// none. `None` for a user who does not exist.
-    pub fn own_policies(&self, user_id: &str) -> Option<OwnPolicies> {
-        if user_id.is_empty() {
+    /// The policies of a user or a role, by unique id; of an account's root, whose id is empty,
+    /// there are none. `None` for somebody who does not exist.
+    pub fn own_policies(&self, id: &str) -> Option<OwnPolicies> {
+        if id.is_empty() {
             return Some(OwnPolicies::default());
         }
-        let user = self.user_by_id(user_id)?;
+        if let Some(role) = self.role_by_id(id) {
+            let (identity, boundary) = (self.role_policies(role), self.boundary(role.boundary));
+            return Some(OwnPolicies { identity, boundary });
+        }
+        let user = self.user_by_id(id)?;
         Some(OwnPolicies {
             identity: self.identity_policies(user),
             boundary: self.boundary_of(user),
         })
     }
 
-    /// The ARN of a user, by unique id.
-    pub fn principal_arn(&self, id: &str) -> Option<PrincipalArn> {
-        self.user_by_id(id).map(|user| PrincipalArn::User(user.arn()))
+    /// The ARN of a user or a role, by unique id.
+    pub fn principal_arn(&self, id: &str) -> Option<IamArn> {
+        let role = || self.role_by_id(id).map(Role::arn);
+        self.user_by_id(id).map(User::arn).or_else(role)
+    }
+
+    /// The unique id of a user or a role; `None` if there is none of this name and path.
+    pub fn unique_id(&self, arn: &IamArn) -> Option<String> {
+        match &arn.resource {
+            IamResource::User(name) => {
+                let user = self.user_named(arn.account, name)?;
+                (user.arn() == *arn).then(|| user.id.to_string())
+            }
+            IamResource::Role(name) => {
+                let role = self.role_named(arn.account, name)?;
+                (role.arn() == *arn).then(|| role.id.to_string())
+            }
+            IamResource::Group(_) | IamResource::Policy(_) => None,
+        }
     }
 
     /// The tags of a user; the root of an account has none.
@@ -55,6 +75,10 @@ impl View {
         let PrincipalArn::User(arn) = arn else { return None };
         let user = self.user_named(arn.account, arn.user_name()?)?;
         (user.arn() == *arn).then_some(user.id)
+    }
+
+    fn role_by_id(&self, id: &str) -> Option<&Role> {
+        self.role(&id.parse().ok()?).map(|role| &**role)
     }
 
     fn user_by_id(&self, id: &str) -> Option<&User> {

@@ -61,7 +61,8 @@ pub(crate) fn load(
         rows::POLICY => {
             let record: proto::PolicyRecord = decode("policy", value)?;
             let principals = record.principals.into_iter().collect();
-            into.load_policy(Arc::new(Policy::new(&record.text, principals)));
+            let read = if record.trust { Policy::trust } else { Policy::new };
+            into.load_policy(Arc::new(read(&record.text, principals)));
         }
         rows::KEY => {
             let record: proto::KeyRecord = decode("key", value)?;
@@ -100,6 +101,9 @@ pub(crate) fn load(
         }
         rows::USER => {
             iam::load_user(into, decode("user", value)?).ok_or(corrupt("user"))?;
+        }
+        rows::ROLE => {
+            iam::load_role(into, decode("role", value)?).ok_or(corrupt("role"))?;
         }
         _ => return Err(corrupt("unknown")),
     }
@@ -188,6 +192,7 @@ pub(crate) fn account(account: &Account) -> Vec<u8> {
         created_ms: account.created.0,
         suspended: account.suspended,
         rights_removed_at: account.rights_removed_at,
+        sessions_valid_after_ms: account.sessions_valid_after.0,
     }
     .encode_to_vec()
 }
@@ -198,6 +203,7 @@ fn read_account(record: &proto::AccountRecord) -> Option<Account> {
         created: UnixMillis(record.created_ms),
         suspended: record.suspended,
         rights_removed_at: record.rights_removed_at,
+        sessions_valid_after: UnixMillis(record.sessions_valid_after_ms),
     })
 }
 
@@ -233,7 +239,7 @@ fn read_credential(record: proto::CredentialRecord) -> Option<Credential> {
 
 pub(crate) fn policy(policy: &Policy) -> Vec<u8> {
     let (text, principals) = (policy.text.clone(), policy.principals.clone());
-    proto::PolicyRecord { text, principals }.encode_to_vec()
+    proto::PolicyRecord { text, principals, trust: policy.is_trust() }.encode_to_vec()
 }
 
 pub(crate) fn key(key: &Key) -> Vec<u8> {

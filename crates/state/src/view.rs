@@ -11,7 +11,7 @@ use rpds::{HashTrieMapSync, RedBlackTreeMapSync, RedBlackTreeSetSync};
 
 use crate::apply;
 use crate::erasures::{Erased, Erasures, LostMaterial};
-use crate::iam::{self, Directory, Group, ManagedPolicy, User};
+use crate::iam::{self, Directory, Group, ManagedPolicy, Role, User};
 use crate::model::{
     Account, Alias, Authority, Credential, DomainKey, Grant, Key, KeyUse, Policy, SealedRoot,
 };
@@ -349,9 +349,10 @@ impl View {
     pub fn row_count(&self) -> usize {
         let small = self.domain_keys.size() + self.accounts.size() + self.credentials.size();
         let others = self.policies.size() + self.aliases.size() + self.request_chunks.size();
-        let iam = self.directory.users.size() + self.directory.groups.size();
+        let directory = &self.directory;
+        let iam = directory.users.size() + directory.groups.size() + directory.roles.size();
         let keys = self.keys.size() + self.uses.size() + self.grants.size();
-        small + others + iam + self.directory.policies.size() + keys + self.erasures.row_count()
+        small + others + iam + directory.policies.size() + keys + self.erasures.row_count()
     }
 
     /// How many policies are stored; equal documents are one.
@@ -459,6 +460,7 @@ impl View {
                 .map(|p| (rows::managed_policy(p.id), Row::ManagedPolicy(p))),
         );
         list.extend(self.directory.users.all().map(|u| (rows::user(u.id), Row::User(u))));
+        list.extend(self.directory.roles.all().map(|r| (rows::role(r.id), Row::Role(r))));
         list.extend(self.grants.values().map(|g| (rows::grant(&g.key, &g.id), Row::Grant(g))));
         list.extend(self.uses.values().map(|u| (rows::key_use(&u.key), Row::Use(u))));
         list.extend(self.erasures.all().map(|l| (rows::lost_material(&l.key), Row::Lost(l))));
@@ -487,6 +489,7 @@ enum Row<'a> {
     Group(&'a Group),
     ManagedPolicy(&'a ManagedPolicy),
     User(&'a User),
+    Role(&'a Role),
     Grant(&'a Grant),
     Use(&'a KeyUse),
     Lost(&'a LostMaterial),
@@ -508,6 +511,7 @@ impl Row<'_> {
             Self::Group(group) => iam::group(group),
             Self::ManagedPolicy(policy) => iam::managed_policy(policy),
             Self::User(user) => iam::user(user),
+            Self::Role(role) => iam::role(role),
             Self::Grant(grant) => records::grant(grant),
             Self::Use(key_use) => key_use.record().encode_to_vec(),
             Self::Lost(lost) => lost.record().encode_to_vec(),

@@ -70,6 +70,12 @@ unique_id!(
     "group id"
 );
 unique_id!(
+    /// The unique id of a role; never used again, whatever its name.
+    RoleId,
+    "AROA",
+    "role id"
+);
+unique_id!(
     /// The unique id of a managed policy.
     PolicyId,
     "ANPA",
@@ -136,6 +142,12 @@ iam_name!(
     "group name"
 );
 iam_name!(
+    /// The name of a role.
+    RoleName,
+    64,
+    "role name"
+);
+iam_name!(
     /// The name of a managed or an inline policy.
     PolicyName,
     128,
@@ -189,11 +201,13 @@ pub enum IamResource {
     User(UserName),
     /// A group.
     Group(GroupName),
+    /// A role.
+    Role(RoleName),
     /// A managed policy.
     Policy(PolicyName),
 }
 
-/// `arn:aws:iam::<account>:<user|group|policy><path><name>`.
+/// `arn:aws:iam::<account>:<user|group|role|policy><path><name>`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct IamArn {
     /// The account it belongs to.
@@ -213,11 +227,20 @@ impl IamArn {
         }
     }
 
+    /// The name of the role, if it is one.
+    pub fn role_name(&self) -> Option<&RoleName> {
+        match &self.resource {
+            IamResource::Role(name) => Some(name),
+            _ => None,
+        }
+    }
+
     /// Path and name without a leading slash, such as `team/alice`.
     pub fn friendly_name(&self) -> String {
         let name = match &self.resource {
             IamResource::User(name) => name.as_str(),
             IamResource::Group(name) => name.as_str(),
+            IamResource::Role(name) => name.as_str(),
             IamResource::Policy(name) => name.as_str(),
         };
         format!("{}{name}", &self.path.as_str()[1..])
@@ -229,6 +252,7 @@ impl fmt::Display for IamArn {
         let (kind, name) = match &self.resource {
             IamResource::User(name) => ("user", name.as_str()),
             IamResource::Group(name) => ("group", name.as_str()),
+            IamResource::Role(name) => ("role", name.as_str()),
             IamResource::Policy(name) => ("policy", name.as_str()),
         };
         write!(f, "arn:{PARTITION}:iam::{}:{kind}{}{name}", self.account, self.path)
@@ -249,6 +273,7 @@ impl FromStr for IamArn {
             let resource = match kind {
                 "user" => IamResource::User(name.parse().ok()?),
                 "group" => IamResource::Group(name.parse().ok()?),
+                "role" => IamResource::Role(name.parse().ok()?),
                 "policy" => IamResource::Policy(name.parse().ok()?),
                 _ => return None,
             };
@@ -312,6 +337,7 @@ mod tests {
         for text in [
             "arn:aws:iam::111122223333:user/alice",
             "arn:aws:iam::111122223333:group/a/b/Devs",
+            "arn:aws:iam::111122223333:role/service/Deploy",
             "arn:aws:iam::111122223333:policy/x:y/p",
         ] {
             assert_eq!(text.parse::<IamArn>().unwrap().to_string(), text);
@@ -319,7 +345,7 @@ mod tests {
         for text in [
             "arn:aws:iam::111122223333:root",
             "arn:aws:iam::111122223333:user/",
-            "arn:aws:iam::111122223333:role/a",
+            "arn:aws:iam::111122223333:instance-profile/a",
             "arn:aws:iam::111122223333:user//a",
             "arn:aws:iam::aws:policy/AdministratorAccess",
             "arn:aws:iam:us-east-1:111122223333:user/a",

@@ -13,7 +13,8 @@ mod time;
 
 pub use arn::{AliasArn, Arn, KeyArn, KmsArn, PARTITION};
 pub use iam::{
-    GroupId, GroupName, IamArn, IamPath, IamResource, PolicyId, PolicyName, UserId, UserName,
+    GroupId, GroupName, IamArn, IamPath, IamResource, PolicyId, PolicyName, RoleId, RoleName,
+    UserId, UserName,
 };
 pub use ids::{
     AccessKeyId, AccountId, AliasName, ClusterId, GrantId, InvalidIdentifier, KeyId, MaterialId,

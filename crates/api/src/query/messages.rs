@@ -15,6 +15,11 @@ pub fn group_not_found(name: impl Display) -> Fault {
     not_found(format!("The group with name {name} cannot be found."))
 }
 
+/// A role that does not exist.
+pub fn role_not_found(name: impl Display) -> Fault {
+    not_found(format!("The role with name {name} cannot be found."))
+}
+
 /// An access key that does not exist, or is another user's.
 pub fn access_key_not_found(id: impl Display) -> Fault {
     not_found(format!("The Access Key with id {id} cannot be found."))
@@ -28,6 +33,11 @@ pub fn user_policy_not_found(name: impl Display) -> Fault {
 /// A policy that is not in the group.
 pub fn group_policy_not_found(name: impl Display) -> Fault {
     not_found(format!("The group policy with name {name} cannot be found."))
+}
+
+/// A policy that is not in the role.
+pub fn role_policy_not_found(name: impl Display) -> Fault {
+    not_found(format!("The role policy with name {name} cannot be found."))
 }
 
 /// A managed policy that does not exist, or is not attached to the entity.
@@ -56,6 +66,11 @@ pub fn group_exists(name: impl Display) -> Fault {
     exists(format!("Group with name {name} already exists."))
 }
 
+/// A role whose name is taken.
+pub fn role_exists(name: impl Display) -> Fault {
+    exists(format!("Role with name {name} already exists."))
+}
+
 /// A managed policy whose name is taken.
 pub fn policy_exists(name: impl Display) -> Fault {
     exists(format!("A policy called {name} already exists. Duplicate names are not allowed."))
@@ -66,12 +81,12 @@ pub fn has_access_keys() -> Fault {
     conflict("Cannot delete entity, must delete access keys first.")
 }
 
-/// A user or group that has policies in it.
+/// A user, group or role that has policies in it.
 pub fn has_inline_policies() -> Fault {
     conflict("Cannot delete entity, must delete policies first.")
 }
 
-/// A user or group that managed policies are attached to.
+/// A user, group or role that managed policies are attached to.
 pub fn has_attached_policies() -> Fault {
     conflict("Cannot delete entity, must detach all policies first.")
 }
@@ -117,7 +132,7 @@ pub fn inline_policies_too_large(entity: impl Display, limit: impl Display) -> F
     limited(format!("Maximum policy size of {limit} bytes exceeded for {entity}"))
 }
 
-/// More tags than a user or policy can have.
+/// More tags than a user, role or policy can have.
 pub fn too_many_tags() -> Fault {
     limited("The number of tags has reached the maximum limit.".to_owned())
 }
@@ -164,6 +179,11 @@ pub fn invalid_arn(arn: impl Display) -> Fault {
 /// A policy document that is refused; `reason` says why.
 pub fn malformed_policy(reason: impl Display) -> Fault {
     Fault::new(FaultCode::MalformedPolicyDocument, reason.to_string())
+}
+
+/// A trust policy that names somebody who does not exist.
+pub fn invalid_principal() -> Fault {
+    malformed_policy("Invalid principal in policy: a principal under AWS does not exist.")
 }
 
 /// A marker that this service did not give, or not for this request.

@@ -13,7 +13,7 @@ pub use document::encode_document;
 pub use fault::{Fault, FaultCode};
 pub use params::{FormError, Params, parse};
 pub use sts::{STS_NAMESPACE, get_caller_identity_xml};
-pub use wire::{decode, encode};
+pub use wire::{WRAPPED_EMPTY, decode, encode};
 pub use xml::Xml;
 
 /// The namespace of IAM's only API version.

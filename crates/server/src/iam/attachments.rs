@@ -1,4 +1,4 @@
-//! Managed policies on users and groups.
+//! Managed policies on users, groups and roles.
 
 use std::sync::Arc;
 
@@ -35,6 +35,19 @@ operation!(
     ListAttachedGroupPolicies:
     ListAttachedGroupPoliciesRequest => ListAttachedGroupPoliciesResponse,
     |this, call| call.on_group(this.group_name())
+);
+
+operation!(AttachRolePolicy: AttachRolePolicyRequest => AttachRolePolicyResponse, |this, call| {
+    let arn = call.policy_fact(this.policy_arn());
+    call.on_bounded_role(this.role_name()).fact("iam:PolicyARN", arn)
+});
+operation!(DetachRolePolicy: DetachRolePolicyRequest => DetachRolePolicyResponse, |this, call| {
+    let arn = call.policy_fact(this.policy_arn());
+    call.on_bounded_role(this.role_name()).fact("iam:PolicyARN", arn)
+});
+operation!(
+    ListAttachedRolePolicies: ListAttachedRolePoliciesRequest => ListAttachedRolePoliciesResponse,
+    |this, call| call.on_role(this.role_name())
 );
 
 /// The operations of one kind of entity, which differ in how the entity is named and found.
@@ -85,6 +98,11 @@ attachments! {
 attachments! {
     group_name, group_ref, group;
     AttachGroupPolicyRequest DetachGroupPolicyRequest ListAttachedGroupPoliciesRequest
+}
+
+attachments! {
+    role_name, role_ref, role;
+    AttachRolePolicyRequest DetachRolePolicyRequest ListAttachedRolePoliciesRequest
 }
 
 fn attached<'v>(

@@ -6,8 +6,10 @@ use std::sync::Arc;
 use keystead_api::iam::Tag;
 use keystead_api::query::{Fault, messages};
 use keystead_state::proto::{EntityKind, EntityRef};
-use keystead_state::{Group, ManagedPolicy, User, View};
-use keystead_types::{AccountId, GroupName, IamArn, IamResource, PARTITION, Principal, UserName};
+use keystead_state::{Group, ManagedPolicy, Role, User, View};
+use keystead_types::{
+    AccountId, GroupName, IamArn, IamResource, PARTITION, PolicyId, Principal, RoleName, UserName,
+};
 
 use crate::conditions::Facts;
 use crate::region::RegionServer;
@@ -63,6 +65,15 @@ impl<'a> Call<'a> {
         self.find_group(name).ok_or_else(|| messages::group_not_found(name))
     }
 
+    pub(super) fn find_role(&self, name: &str) -> Option<&'a Arc<Role>> {
+        self.view.role_named(self.account(), &name.parse().ok()?)
+    }
+
+    /// A role that must exist.
+    pub(super) fn role(&self, name: &str) -> Result<&'a Arc<Role>, Fault> {
+        self.find_role(name).ok_or_else(|| messages::role_not_found(name))
+    }
+
     fn find_policy(&self, arn: &str) -> Option<&'a Arc<ManagedPolicy>> {
         self.view.managed_policy_at(&arn.parse().ok()?)
     }
@@ -101,6 +112,18 @@ impl<'a> Call<'a> {
         Ok(self.entity(EntityKind::Group, parsed.to_string()))
     }
 
+    /// A role as commands name it.
+    pub(super) fn role_ref(&self, name: &str) -> Result<EntityRef, Fault> {
+        let parsed: RoleName = name.parse().map_err(|_| messages::role_not_found(name))?;
+        Ok(self.entity(EntityKind::Role, parsed.to_string()))
+    }
+
+    /// The name of the policy that is to be a boundary.
+    pub(super) fn boundary_name(&self, arn: &str) -> Result<String, Fault> {
+        self.on_policy(arn)?;
+        self.policy_name(arn).ok_or_else(|| messages::policy_not_attachable(arn))
+    }
+
     fn entity(&self, kind: EntityKind, name: String) -> EntityRef {
         EntityRef { kind: kind.into(), account: self.account().number(), name }
     }
@@ -118,8 +141,23 @@ impl<'a> Call<'a> {
 
     /// The same, with the boundary that it has.
     pub(super) fn on_bounded_user(&self, name: &str) -> Resource<'a> {
-        let mut resource = self.on_user(name);
-        let boundary = self.find_user(name).and_then(|user| user.boundary);
+        self.bounded(self.on_user(name), self.find_user(name).and_then(|user| user.boundary))
+    }
+
+    /// A role that may be absent.
+    pub(super) fn on_role(&self, name: &str) -> Resource<'a> {
+        let role = self.find_role(name);
+        let tags = role.map(|role| tag_facts(&role.tags)).unwrap_or_default();
+        let arn = role.map(|role| role.arn());
+        self.resource(self.arn("role", "/", name), arn, tags)
+    }
+
+    /// The same, with the boundary that it has.
+    pub(super) fn on_bounded_role(&self, name: &str) -> Resource<'a> {
+        self.bounded(self.on_role(name), self.find_role(name).and_then(|role| role.boundary))
+    }
+
+    fn bounded(&self, mut resource: Resource<'a>, boundary: Option<PolicyId>) -> Resource<'a> {
         if let Some(policy) = boundary.and_then(|id| self.view.managed_policy(&id))
             && let Found::Named(named) = &mut resource.found
         {

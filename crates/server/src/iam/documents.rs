@@ -1,7 +1,7 @@
 //! Policy documents as they come in requests.
 
 use keystead_api::query::{Fault, messages};
-use keystead_policy::{Document, Kind};
+use keystead_policy::{Document, Kind, MAX_TRUST_POLICY_BYTES};
 use keystead_state::limits::MANAGED_POLICY_SIZE;
 use keystead_state::policy_size;
 
@@ -10,7 +10,22 @@ use keystead_state::policy_size;
 /// # Errors
 /// `MalformedPolicyDocument`, saying where it is not.
 pub(super) fn checked(text: &str) -> Result<String, Fault> {
-    match Document::parse(Kind::Identity, text) {
+    parsed(Kind::Identity, text)
+}
+
+/// A text that is a trust policy. Whom it names is for the state to look up.
+///
+/// # Errors
+/// `MalformedPolicyDocument`, saying where it is not, or `LimitExceeded`.
+pub(super) fn trust(text: &str) -> Result<String, Fault> {
+    if policy_size(text) > MAX_TRUST_POLICY_BYTES {
+        return Err(messages::quota_exceeded("ACLSizePerRole", MAX_TRUST_POLICY_BYTES));
+    }
+    parsed(Kind::Trust, text)
+}
+
+fn parsed(kind: Kind, text: &str) -> Result<String, Fault> {
+    match Document::parse(kind, text) {
         Ok(_) => Ok(text.to_owned()),
         Err(error) => Err(messages::malformed_policy(error)),
     }

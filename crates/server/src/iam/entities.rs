@@ -1,10 +1,12 @@
 //! Entities as replies show them.
 
+use keystead_api::query::encode_document;
 use keystead_api::{Timestamp, iam};
-use keystead_state::{Group, ManagedPolicy, PolicyUse, PolicyVersion, User, View};
-use keystead_types::UnixMillis;
+use keystead_state::{Group, ManagedPolicy, PolicyUse, PolicyVersion, Role, User, View};
+use keystead_types::{PolicyId, UnixMillis};
 
 use super::tags;
+use crate::naming;
 
 /// A point in time, in whole seconds as IAM has them.
 pub(super) fn time(time: UnixMillis) -> Option<Timestamp> {
@@ -25,17 +27,48 @@ pub(super) fn user(user: &User) -> iam::User {
 
 /// A user with its tags and its boundary.
 pub(super) fn whole_user(view: &View, shown: &User) -> iam::User {
-    let boundary = shown.boundary.and_then(|id| view.managed_policy(&id));
     iam::User {
-        permissions_boundary: boundary.map(|policy| iam::AttachedPermissionsBoundary {
-            permissions_boundary_type: Some(
-                iam::PermissionsBoundaryAttachmentType::PermissionsBoundaryPolicy.into(),
-            ),
-            permissions_boundary_arn: Some(policy.arn().to_string()),
-        }),
+        permissions_boundary: boundary(view, shown.boundary),
         tags: tags::shown(&shown.tags),
         ..user(shown)
     }
+}
+
+/// A role in a list.
+pub(super) fn role(view: &View, role: &Role) -> iam::Role {
+    iam::Role {
+        path: Some(role.path.to_string()),
+        role_name: Some(role.name.to_string()),
+        role_id: Some(role.id.to_string()),
+        arn: Some(role.arn().to_string()),
+        create_date: time(role.created),
+        assume_role_policy_document: Some(encode_document(&naming::shown(
+            view,
+            &role.trust_policy,
+        ))),
+        description: Some(role.description.to_string()).filter(|text| !text.is_empty()),
+        max_session_duration: i32::try_from(role.max_session_seconds).ok(),
+        ..Default::default()
+    }
+}
+
+/// A role with its tags and its boundary.
+pub(super) fn whole_role(view: &View, shown: &Role) -> iam::Role {
+    iam::Role {
+        permissions_boundary: boundary(view, shown.boundary),
+        tags: tags::shown(&shown.tags),
+        ..role(view, shown)
+    }
+}
+
+fn boundary(view: &View, id: Option<PolicyId>) -> Option<iam::AttachedPermissionsBoundary> {
+    let policy = view.managed_policy(&id?)?;
+    Some(iam::AttachedPermissionsBoundary {
+        permissions_boundary_type: Some(
+            iam::PermissionsBoundaryAttachmentType::PermissionsBoundaryPolicy.into(),
+        ),
+        permissions_boundary_arn: Some(policy.arn().to_string()),
+    })
 }
 
 /// A group.
@@ -51,9 +84,8 @@ pub(super) fn group(group: &Group) -> iam::Group {
 
 /// A managed policy in a list.
 pub(super) fn policy(view: &View, policy: &ManagedPolicy) -> iam::Policy {
-    let bounds = |used: &PolicyUse| matches!(used, PolicyUse::Boundary(_));
     let (boundaries, attachments): (Vec<_>, Vec<_>) =
-        view.entities_of(&policy.id).partition(bounds);
+        view.entities_of(&policy.id).partition(PolicyUse::is_boundary);
     iam::Policy {
         policy_name: Some(policy.name.to_string()),
         policy_id: Some(policy.id.to_string()),

@@ -1,4 +1,4 @@
-//! Policies within users and groups.
+//! Policies within users, groups and roles.
 
 use keystead_api::iam;
 use keystead_api::query::{Fault, encode_document, messages};
@@ -33,6 +33,19 @@ operation!(ListGroupPolicies: ListGroupPoliciesRequest => ListGroupPoliciesRespo
 });
 operation!(DeleteGroupPolicy: DeleteGroupPolicyRequest => DeleteGroupPolicyResponse, |this, call| {
     call.on_group(this.group_name())
+});
+
+operation!(PutRolePolicy: PutRolePolicyRequest => PutRolePolicyResponse, |this, call| {
+    call.on_bounded_role(this.role_name())
+});
+operation!(GetRolePolicy: GetRolePolicyRequest => GetRolePolicyResponse, |this, call| {
+    call.on_role(this.role_name())
+});
+operation!(ListRolePolicies: ListRolePoliciesRequest => ListRolePoliciesResponse, |this, call| {
+    call.on_role(this.role_name())
+});
+operation!(DeleteRolePolicy: DeleteRolePolicyRequest => DeleteRolePolicyResponse, |this, call| {
+    call.on_bounded_role(this.role_name())
 });
 
 /// The operations of one kind of entity, which differ in how the entity is named and found.
@@ -92,6 +105,11 @@ inline_policies! {
 inline_policies! {
     group_name, group_ref, group, messages::group_policy_not_found;
     PutGroupPolicyRequest GetGroupPolicyRequest ListGroupPoliciesRequest DeleteGroupPolicyRequest
+}
+
+inline_policies! {
+    role_name, role_ref, role, messages::role_policy_not_found;
+    PutRolePolicyRequest GetRolePolicyRequest ListRolePoliciesRequest DeleteRolePolicyRequest
 }
 
 /// A document of an entity, as replies have it.

@@ -15,6 +15,7 @@ mod names;
 mod policies;
 mod policy_versions;
 mod refusals;
+mod roles;
 mod run;
 mod tags;
 mod users;
@@ -122,6 +123,12 @@ table! {
         GetUserPolicyRequest
         ListUserPoliciesRequest
         ListAttachedUserPoliciesRequest
+        GetRoleRequest
+        ListRolesRequest
+        ListRoleTagsRequest
+        GetRolePolicyRequest
+        ListRolePoliciesRequest
+        ListAttachedRolePoliciesRequest
         GetGroupRequest
         ListGroupsRequest
         ListGroupsForUserRequest
@@ -149,6 +156,19 @@ table! {
         DeleteUserPolicyRequest
         AttachUserPolicyRequest
         DetachUserPolicyRequest
+        CreateRoleRequest
+        UpdateRoleRequest
+        UpdateRoleDescriptionRequest
+        UpdateAssumeRolePolicyRequest
+        DeleteRoleRequest
+        TagRoleRequest
+        UntagRoleRequest
+        PutRolePermissionsBoundaryRequest
+        DeleteRolePermissionsBoundaryRequest
+        PutRolePolicyRequest
+        DeleteRolePolicyRequest
+        AttachRolePolicyRequest
+        DetachRolePolicyRequest
         CreateGroupRequest
         UpdateGroupRequest
         DeleteGroupRequest

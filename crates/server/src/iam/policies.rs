@@ -105,6 +105,7 @@ impl Change for iam::DeletePolicyRequest {
 enum Holder {
     User(iam::PolicyUser),
     Group(iam::PolicyGroup),
+    Role(iam::PolicyRole),
 }
 
 impl Query for iam::ListEntitiesForPolicyRequest {
@@ -114,7 +115,7 @@ impl Query for iam::ListEntitiesForPolicyRequest {
             Listing::new(call, Self::OPERATION, policy.id, self.marker.as_deref(), self.max_items);
         let uses = call.view.entities_of(&policy.id);
         let uses = uses.filter(|used| suits(*used, self.policy_usage_filter()));
-        // A user is one entity, even if the policy is its boundary too.
+        // A user or a role is one entity, even if the policy is its boundary too.
         let holders: BTreeMap<_, _> = uses.filter_map(|used| self.holder(call, used)).collect();
         let page =
             listing.short(holders.into_iter(), |(id, _)| id.clone(), |(_, holder)| holder)?;
@@ -127,6 +128,7 @@ impl Query for iam::ListEntitiesForPolicyRequest {
             match holder {
                 Holder::User(user) => output.policy_users.push(user),
                 Holder::Group(group) => output.policy_groups.push(group),
+                Holder::Role(role) => output.policy_roles.push(role),
             }
         }
         Ok(output)
@@ -164,16 +166,24 @@ impl Holders for iam::ListEntitiesForPolicyRequest {
                 wanted(EntityType::Group, group.path.as_str())
                     .then(|| (id.to_string(), Holder::Group(shown)))
             }
+            PolicyUse::Role(id) | PolicyUse::RoleBoundary(id) => {
+                let role = call.view.role(&id)?;
+                let shown = iam::PolicyRole {
+                    role_name: Some(role.name.to_string()),
+                    role_id: Some(id.to_string()),
+                };
+                wanted(EntityType::Role, role.path.as_str())
+                    .then(|| (id.to_string(), Holder::Role(shown)))
+            }
         }
     }
 }
 
 /// Whether a use is one of those that a request asks for.
 fn suits(used: PolicyUse, filter: PolicyUsageType) -> bool {
-    let boundary = matches!(used, PolicyUse::Boundary(_));
     match filter {
-        PolicyUsageType::PermissionsPolicy => !boundary,
-        PolicyUsageType::PermissionsBoundary => boundary,
+        PolicyUsageType::PermissionsPolicy => !used.is_boundary(),
+        PolicyUsageType::PermissionsBoundary => used.is_boundary(),
         PolicyUsageType::Unspecified => true,
     }
 }

@@ -24,12 +24,20 @@ impl Names {
         self.get(&["GroupName"])
     }
 
+    fn role(&self) -> &str {
+        self.get(&["RoleName"])
+    }
+
     fn policy(&self) -> &str {
         self.get(&["PolicyArn", "PermissionsBoundary"])
     }
 
     fn is_about_group(&self) -> bool {
         self.0.get("GroupName").is_some()
+    }
+
+    fn is_about_role(&self) -> bool {
+        self.0.get("RoleName").is_some()
     }
 }
 
@@ -43,6 +51,10 @@ pub(super) fn fault(reason: Reason, request: &impl Serialize) -> Fault {
         Reason::UserInGroups | Reason::GroupHasMembers => messages::has_memberships(),
         Reason::GroupExists => messages::group_exists(names.get(&["NewGroupName", "GroupName"])),
         Reason::GroupNotFound => messages::group_not_found(names.group()),
+        Reason::RoleExists => messages::role_exists(names.role()),
+        Reason::RoleNotFound => messages::role_not_found(names.role()),
+        Reason::PolicyMalformed => messages::malformed_policy("it is no trust policy"),
+        Reason::PolicyPrincipal => messages::invalid_principal(),
         Reason::ManagedPolicyExists => messages::policy_exists(names.get(&["PolicyName"])),
         Reason::ManagedPolicyNotFound | Reason::PolicyNotAttached => {
             messages::policy_not_found(names.policy())
@@ -57,6 +69,9 @@ pub(super) fn fault(reason: Reason, request: &impl Serialize) -> Fault {
         Reason::HasAttachedPolicies => messages::has_attached_policies(),
         Reason::InlinePolicyNotFound if names.is_about_group() => {
             messages::group_policy_not_found(names.get(&["PolicyName"]))
+        }
+        Reason::InlinePolicyNotFound if names.is_about_role() => {
+            messages::role_policy_not_found(names.get(&["PolicyName"]))
         }
         Reason::InlinePolicyNotFound => messages::user_policy_not_found(names.get(&["PolicyName"])),
         Reason::DuplicateTagKeys => messages::duplicate_tags(),
@@ -74,13 +89,17 @@ fn limit(reason: Reason, names: &Names) -> Fault {
         Reason::GroupsPerUserLimit => {
             messages::quota_exceeded("GroupsPerUser", limits::GROUPS_PER_USER)
         }
+        Reason::RoleLimit => messages::quota_exceeded("RolesPerAccount", limits::ROLES_PER_ACCOUNT),
         Reason::ManagedPolicyLimit => {
             messages::quota_exceeded("PoliciesPerAccount", limits::POLICIES_PER_ACCOUNT)
         }
         Reason::PolicyVersionLimit => messages::too_many_versions(limits::POLICY_VERSIONS),
         Reason::AttachmentLimit => {
-            let group = names.is_about_group();
-            let quota = if group { "PoliciesPerGroup" } else { "PoliciesPerUser" };
+            let quota = match (names.is_about_group(), names.is_about_role()) {
+                (true, _) => "PoliciesPerGroup",
+                (_, true) => "PoliciesPerRole",
+                _ => "PoliciesPerUser",
+            };
             messages::quota_exceeded(quota, limits::ATTACHED_POLICIES)
         }
         Reason::AccessKeyLimit => {
@@ -90,6 +109,10 @@ fn limit(reason: Reason, names: &Names) -> Fault {
         Reason::InlinePoliciesTooLong if names.is_about_group() => {
             let entity = format_args!("group {}", names.group());
             messages::inline_policies_too_large(entity, limits::GROUP_INLINE_SIZE)
+        }
+        Reason::InlinePoliciesTooLong if names.is_about_role() => {
+            let entity = format_args!("role {}", names.role());
+            messages::inline_policies_too_large(entity, limits::ROLE_INLINE_SIZE)
         }
         Reason::InlinePoliciesTooLong => {
             let entity = format_args!("user {}", names.user());

@@ -1,4 +1,4 @@
-//! Tags of users and managed policies.
+//! Tags of users, roles and managed policies.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,6 +19,15 @@ operation!(UntagUser: UntagUserRequest => UntagUserResponse, |this, call| {
 });
 operation!(ListUserTags: ListUserTagsRequest => ListUserTagsResponse, |this, call| {
     call.on_user(this.user_name())
+});
+operation!(TagRole: TagRoleRequest => TagRoleResponse, |this, call| {
+    call.on_role(this.role_name()).request_tags(&this.tags)
+});
+operation!(UntagRole: UntagRoleRequest => UntagRoleResponse, |this, call| {
+    call.on_role(this.role_name()).tag_keys(&this.tag_keys)
+});
+operation!(ListRoleTags: ListRoleTagsRequest => ListRoleTagsResponse, |this, call| {
+    call.on_role(this.role_name())
 });
 operation!(TagPolicy: TagPolicyRequest => TagPolicyResponse, |this, call| {
     call.on_policy(this.policy_arn())?.request_tags(&this.tags)
@@ -60,6 +69,7 @@ macro_rules! tags {
 }
 
 tags!(user_name, user_ref, user; TagUserRequest UntagUserRequest ListUserTagsRequest);
+tags!(role_name, role_ref, role; TagRoleRequest UntagRoleRequest ListRoleTagsRequest);
 tags!(policy_arn, policy_ref, policy; TagPolicyRequest UntagPolicyRequest ListPolicyTagsRequest);
 
 /// The tags of a request: none reserved, no two alike but for case.

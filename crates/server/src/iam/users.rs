@@ -65,7 +65,7 @@ impl Change for iam::CreateUserRequest {
             path: names::path(self.path.as_deref())?.to_string(),
             name: names::name::<UserName>(self.user_name(), "userName")?,
             tags: tags::to_map(&self.tags)?,
-            boundary: boundary.map(|arn| boundary_name(call, arn)).transpose()?.unwrap_or_default(),
+            boundary: boundary.map(|arn| call.boundary_name(arn)).transpose()?.unwrap_or_default(),
         }
         .into())
     }
@@ -135,7 +135,7 @@ impl Change for iam::DeleteUserRequest {
 impl Change for iam::PutUserPermissionsBoundaryRequest {
     fn command(&self, call: Call<'_>) -> Result<propose::Operation, Fault> {
         let user = call.user_ref(self.user_name())?;
-        let policy = boundary_name(call, self.permissions_boundary())?;
+        let policy = call.boundary_name(self.permissions_boundary())?;
         let (account, user) = (user.account, user.name);
         Ok(proto::PutPermissionsBoundary { account, user, policy }.into())
     }
@@ -147,10 +147,4 @@ impl Change for iam::DeleteUserPermissionsBoundaryRequest {
         let (account, user) = (user.account, user.name);
         Ok(proto::DeletePermissionsBoundary { account, user }.into())
     }
-}
-
-/// The name of the policy that is to be a boundary.
-fn boundary_name(call: Call<'_>, arn: &str) -> Result<String, Fault> {
-    call.on_policy(arn)?;
-    call.policy_name(arn).ok_or_else(|| messages::policy_not_attachable(arn))
 }

@@ -1,6 +1,6 @@
 //! The cluster and its accounts.
 
-use keystead_types::{AccessKeyId, AccountId};
+use keystead_types::{AccessKeyId, AccountId, UnixMillis};
 
 use super::{Execution, FIRST_VERSION, done};
 use crate::model::{Account, Authority, Credential};
@@ -77,7 +77,13 @@ pub(super) fn create_account(next: &mut Transition<'_>, op: &proto::CreateAccoun
         return Err(Reason::AccessKeyExists.into());
     }
     let (created, index) = (next.view.clock, next.index());
-    next.put_account(Account { id, created, suspended: false, rights_removed_at: 0 });
+    next.put_account(Account {
+        id,
+        created,
+        suspended: false,
+        rights_removed_at: 0,
+        sessions_valid_after: UnixMillis(0),
+    });
     next.put_credential(Credential {
         id: access_key,
         account: id,

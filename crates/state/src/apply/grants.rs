@@ -63,7 +63,7 @@ fn same(next: &Transition<'_>, grant: &Grant) -> Option<keystead_types::GrantId>
     others.find(|other| other.says_the_same(grant)).map(|other| other.id)
 }
 
-/// The same principal, a user by the unique id that it has now.
+/// The same principal, a user or a role by the unique id that it has now.
 fn resolve(next: &Transition<'_>, principal: GrantPrincipal) -> Result<GrantPrincipal, Reason> {
     let named = match policies::resolve(next.view, &principal.named) {
         Some(Some((_, id))) => NamedPrincipal::UniqueId(id),

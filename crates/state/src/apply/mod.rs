@@ -17,7 +17,7 @@ mod versions;
 
 use keystead_types::{KeyId, KeyManager, UnixMillis};
 pub(crate) use requests::recall;
-pub use versions::{CLUSTER_VERSION, FIRST_VERSION, least_version};
+pub use versions::{CLUSTER_VERSION, FIRST_VERSION, ROLES_VERSION, least_version};
 
 use crate::model::Key;
 use crate::proto::command::Operation;
@@ -164,6 +164,12 @@ fn execute(next: &mut Transition<'_>, command: &Command, operation: &Operation) 
         Operation::UpdateAccessKey(op) => iam::access_keys::update(next, at, op),
         Operation::DeleteAccessKey(op) => iam::access_keys::delete(next, at, op),
         Operation::SetAccountSuspended(op) => iam::accounts::set_suspended(next, op),
+        Operation::CreateRole(op) => iam::roles::create(next, at, op),
+        Operation::UpdateRole(op) => iam::roles::update(next, at, op),
+        Operation::UpdateAssumeRolePolicy(op) => iam::roles::put_trust_policy(next, at, op),
+        Operation::RevokeSessions(op) => iam::sessions::revoke(next, at, op),
+        Operation::PutRoleBoundary(op) => iam::boundaries::put_of_role(next, at, op),
+        Operation::DeleteRoleBoundary(op) => iam::boundaries::delete_of_role(next, at, op),
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use keystead_policy::{
     Attached, Caller, Context, Kind, NamedPrincipal, Policies, Query, can_put_key_policy,
 };
-use keystead_types::{AccountId, KeyArn, KeyId, PrincipalArn};
+use keystead_types::{AccountId, IamArn, KeyArn, KeyId, PrincipalArn};
 
 use super::{Execution, done, fresh_customer_key};
 use crate::iam::NamedPolicy;
@@ -32,8 +32,22 @@ pub(super) fn put(
 
 /// The policy of this text, if it is one and all whom it names exist.
 pub(super) fn given(view: &View, text: &str) -> Result<Policy, Reason> {
-    let unbound = Policy::new(text, BTreeMap::new());
-    if unbound.error.is_some() || unbound.document.kind() != Kind::Key {
+    bound(view, Kind::Key, |principals| Policy::new(text, principals))
+}
+
+/// The trust policy of this text, if it is one and all whom it names exist.
+pub(super) fn trust(view: &View, text: &str) -> Result<Policy, Reason> {
+    bound(view, Kind::Trust, |principals| Policy::trust(text, principals))
+}
+
+/// A policy that names each user and role by its unique id.
+fn bound(
+    view: &View,
+    kind: Kind,
+    make: impl Fn(BTreeMap<String, String>) -> Policy,
+) -> Result<Policy, Reason> {
+    let unbound = make(BTreeMap::new());
+    if unbound.error.is_some() || unbound.document.kind() != kind {
         return Err(Reason::PolicyMalformed);
     }
     let mut ids = BTreeMap::new();
@@ -42,7 +56,7 @@ pub(super) fn given(view: &View, text: &str) -> Result<Policy, Reason> {
             ids.insert(arn, id);
         }
     }
-    Ok(if ids.is_empty() { unbound } else { Policy::new(text, ids) })
+    Ok(if ids.is_empty() { unbound } else { make(ids) })
 }
 
 /// The unique id behind an ARN that has one; `None` for somebody who does not exist.
@@ -53,8 +67,8 @@ pub(super) fn resolve(view: &View, named: &NamedPrincipal) -> Option<Option<(Str
         }
         NamedPrincipal::Account(account) => view.account(*account).map(|_| None),
         NamedPrincipal::Arn(arn) => {
-            let id = view.principal_id(&arn.parse().ok()?)?;
-            Some(Some((arn.clone(), id.to_string())))
+            let id = view.unique_id(&arn.parse().ok()?)?;
+            Some(Some((arn.clone(), id)))
         }
         NamedPrincipal::UniqueId(id) => view.own_policies(id).map(|_| None),
         NamedPrincipal::CanonicalUser(_) => None,
@@ -70,14 +84,9 @@ pub(super) fn refuse_lockout(
     key: KeyId,
     policy: &Policy,
 ) -> Result<(), Reason> {
-    let author: PrincipalArn = command.principal.parse().map_err(|_| Reason::Malformed)?;
-    let own = view.own_policies(&command.user_id).ok_or(Reason::PolicyLockout)?;
-    let caller = match &author {
-        PrincipalArn::Root(account) => Caller::root(*account),
-        PrincipalArn::User(arn) => {
-            Caller::user(arn.account, &arn.friendly_name()).with_unique_id(&command.user_id)
-        }
-    };
+    let caller = author(view, command)?;
+    let id = if command.role_id.is_empty() { &command.user_id } else { &command.role_id };
+    let own = view.own_policies(id).ok_or(Reason::PolicyLockout)?;
     let region = view.region().cloned().ok_or(Reason::NotInitialised)?;
     let resource = KeyArn { region, account, id: key }.to_string();
     let query = Query {
@@ -96,6 +105,24 @@ pub(super) fn refuse_lockout(
         ..Policies::default()
     };
     if can_put_key_policy(&query, &policies) { Ok(()) } else { Err(Reason::PolicyLockout) }
+}
+
+/// The author of a command, as policies see it.
+fn author(view: &View, command: &Command) -> Result<Caller, Reason> {
+    let text = command.principal.as_str();
+    if !command.role_id.is_empty() {
+        let id = command.role_id.parse().map_err(|_| Reason::Malformed)?;
+        let role = view.role(&id).ok_or(Reason::PolicyLockout)?.arn();
+        let session = text.rsplit_once('/').ok_or(Reason::Malformed)?.1;
+        let caller = Caller::session(role.account, &role.friendly_name(), session);
+        return Ok(caller.with_unique_id(&command.role_id));
+    }
+    if let Ok(user) = text.parse::<IamArn>() {
+        let caller = Caller::user(user.account, &user.friendly_name());
+        return Ok(caller.with_unique_id(&command.user_id));
+    }
+    let root: PrincipalArn = text.parse().map_err(|_| Reason::Malformed)?;
+    Ok(Caller::root(root.account()))
 }
 
 fn context(check: &proto::LockoutCheck) -> Context {

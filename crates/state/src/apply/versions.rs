@@ -2,6 +2,7 @@
 
 use keystead_types::Origin;
 
+use crate::proto::EntityKind;
 use crate::proto::command::Operation;
 
 /// The greatest version of commands and records that this software understands. What a command
@@ -14,6 +15,9 @@ pub const FIRST_VERSION: u32 = 1;
 const LIFE_OF_KEYS: u32 = 2;
 /// AWS-managed keys.
 const MANAGED_KEYS: u32 = 3;
+
+/// Roles, their sessions, and all commands whose author acts in a session.
+pub const ROLES_VERSION: u32 = 3;
 
 /// The cluster version that a command needs: members of an older one would stop at it.
 pub fn least_version(operation: &Operation) -> u32 {
@@ -29,7 +33,30 @@ pub fn least_version(operation: &Operation) -> u32 {
         | Operation::RecordKeyUses(_)
         | Operation::RecordErased(_) => LIFE_OF_KEYS,
         Operation::CreateManagedKey(_) => MANAGED_KEYS,
+        Operation::CreateRole(_)
+        | Operation::UpdateRole(_)
+        | Operation::UpdateAssumeRolePolicy(_)
+        | Operation::RevokeSessions(_)
+        | Operation::PutRoleBoundary(_)
+        | Operation::DeleteRoleBoundary(_) => ROLES_VERSION,
         Operation::RaiseVersion(op) => op.version,
+        _ if names_role(operation) => ROLES_VERSION,
         _ => FIRST_VERSION,
     }
+}
+
+/// Whether one of the commands that are about entities of any kind is about a role.
+fn names_role(operation: &Operation) -> bool {
+    let entity = match operation {
+        Operation::UpdateEntity(op) => &op.entity,
+        Operation::DeleteEntity(op) => &op.entity,
+        Operation::TagEntity(op) => &op.entity,
+        Operation::UntagEntity(op) => &op.entity,
+        Operation::PutInlinePolicy(op) => &op.entity,
+        Operation::DeleteInlinePolicy(op) => &op.entity,
+        Operation::AttachPolicy(op) => &op.entity,
+        Operation::DetachPolicy(op) => &op.entity,
+        _ => return false,
+    };
+    entity.as_ref().is_some_and(|entity| entity.kind() == EntityKind::Role)
 }

@@ -5,12 +5,12 @@ use std::hash::Hash;
 use std::ops::Bound;
 use std::sync::Arc;
 
-use keystead_types::{AccessKeyId, AccountId, GroupId, PolicyId, UserId};
+use keystead_types::{AccessKeyId, AccountId, GroupId, PolicyId, RoleId, UserId};
 use rpds::{HashTrieMapSync, RedBlackTreeMapSync, RedBlackTreeSetSync};
 
-use super::{Group, ManagedPolicy, User};
+use super::{Group, ManagedPolicy, Role, User};
 
-/// How a user or a group uses a managed policy.
+/// How a user, a group or a role uses a managed policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum PolicyUse {
     /// A user has it attached.
@@ -19,6 +19,17 @@ pub enum PolicyUse {
     Group(GroupId),
     /// It is a user's permissions boundary.
     Boundary(UserId),
+    /// A role has it attached.
+    Role(RoleId),
+    /// It is a role's permissions boundary.
+    RoleBoundary(RoleId),
+}
+
+impl PolicyUse {
+    /// Whether the policy only bounds.
+    pub fn is_boundary(&self) -> bool {
+        matches!(self, Self::Boundary(_) | Self::RoleBoundary(_))
+    }
 }
 
 /// The part of a View that is IAM's.
@@ -26,6 +37,7 @@ pub enum PolicyUse {
 pub(crate) struct Directory {
     pub(crate) users: Table<User>,
     pub(crate) groups: Table<Group>,
+    pub(crate) roles: Table<Role>,
     pub(crate) policies: Table<ManagedPolicy>,
     pub(crate) members: RedBlackTreeSetSync<(GroupId, UserId)>,
     pub(crate) uses: RedBlackTreeSetSync<(PolicyId, PolicyUse)>,
@@ -53,6 +65,15 @@ impl Directory {
         }
         if let Some(policy) = user.boundary {
             set(&mut self.uses, (policy, PolicyUse::Boundary(user.id)), enters);
+        }
+    }
+
+    pub(super) fn index_role(&mut self, role: &Role, enters: bool) {
+        for policy in &role.permissions.attached {
+            set(&mut self.uses, (*policy, PolicyUse::Role(role.id)), enters);
+        }
+        if let Some(policy) = role.boundary {
+            set(&mut self.uses, (policy, PolicyUse::RoleBoundary(role.id)), enters);
         }
     }
 
@@ -103,6 +124,7 @@ macro_rules! entity {
 
 entity!(User, UserId);
 entity!(Group, GroupId);
+entity!(Role, RoleId);
 entity!(ManagedPolicy, PolicyId);
 
 /// The entities of one kind, of all accounts.

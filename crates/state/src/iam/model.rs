@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use keystead_types::{
-    AccountId, GroupId, GroupName, IamArn, IamPath, IamResource, PolicyId, PolicyName, UnixMillis,
-    UserId, UserName,
+    AccountId, GroupId, GroupName, IamArn, IamPath, IamResource, PolicyId, PolicyName, RoleId,
+    RoleName, UnixMillis, UserId, UserName,
 };
 
 use super::policy_size;
 use crate::model::Policy;
 
-/// The policies of a user or a group.
+/// The policies of a user, a group or a role.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Permissions {
     /// Documents of its own, by name.
@@ -50,12 +50,53 @@ pub struct User {
     pub groups: BTreeSet<GroupId>,
     /// Log index of the last change that may have taken a right away.
     pub rights_removed_at: u64,
+    /// Its sessions that were issued before this have ended; zero if none has.
+    pub sessions_valid_after: UnixMillis,
 }
 
 impl User {
     /// Its ARN.
     pub fn arn(&self) -> IamArn {
         let resource = IamResource::User(self.name.clone());
+        IamArn { account: self.account, path: self.path.clone(), resource }
+    }
+}
+
+/// What users, services and those of identity providers take on, in sessions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Role {
+    /// Its unique id.
+    pub id: RoleId,
+    /// The account it belongs to.
+    pub account: AccountId,
+    /// Its path.
+    pub path: IamPath,
+    /// Its name, unique in the account without regard to case; it never changes.
+    pub name: RoleName,
+    /// What its creator wrote about it.
+    pub description: Box<str>,
+    /// How long a session of it may be made to last at most, in seconds.
+    pub max_session_seconds: u32,
+    /// Who may take it on.
+    pub trust_policy: Arc<Policy>,
+    /// When it was created.
+    pub created: UnixMillis,
+    /// Its tags; no two names differ in case alone.
+    pub tags: BTreeMap<String, String>,
+    /// What it may do, within its boundary.
+    pub permissions: Permissions,
+    /// The managed policy that bounds what it may do.
+    pub boundary: Option<PolicyId>,
+    /// Log index of the last change that may have taken a right away.
+    pub rights_removed_at: u64,
+    /// Its sessions that were issued before this have ended; zero if none has.
+    pub sessions_valid_after: UnixMillis,
+}
+
+impl Role {
+    /// Its ARN.
+    pub fn arn(&self) -> IamArn {
+        let resource = IamResource::Role(self.name.clone());
         IamArn { account: self.account, path: self.path.clone(), resource }
     }
 }
@@ -87,7 +128,7 @@ impl Group {
     }
 }
 
-/// A policy that users and groups share, in up to five versions.
+/// A policy that users, groups and roles share, in up to five versions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ManagedPolicy {
     /// Its unique id.

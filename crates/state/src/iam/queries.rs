@@ -4,10 +4,11 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use keystead_types::{
-    AccountId, GroupId, GroupName, IamArn, IamResource, PolicyId, PolicyName, UserId, UserName,
+    AccountId, GroupId, GroupName, IamArn, IamResource, PolicyId, PolicyName, RoleId, RoleName,
+    UserId, UserName,
 };
 
-use super::{Group, ManagedPolicy, Permissions, PolicyUse, User};
+use super::{Group, ManagedPolicy, Permissions, PolicyUse, Role, User};
 use crate::model::{Credential, Policy};
 use crate::view::View;
 
@@ -39,6 +40,25 @@ impl View {
         after: Option<&UserName>,
     ) -> impl Iterator<Item = &Arc<User>> {
         self.directory.users.of(account, after.map(UserName::folded))
+    }
+
+    /// A role by its unique id.
+    pub fn role(&self, id: &RoleId) -> Option<&Arc<Role>> {
+        self.directory.roles.get(*id)
+    }
+
+    /// A role by account and name, whose case does not matter.
+    pub fn role_named(&self, account: AccountId, name: &RoleName) -> Option<&Arc<Role>> {
+        self.directory.roles.named(account, name.folded())
+    }
+
+    /// The roles of an account, as [`View::users_of`] lists users.
+    pub fn roles_of(
+        &self,
+        account: AccountId,
+        after: Option<&RoleName>,
+    ) -> impl Iterator<Item = &Arc<Role>> {
+        self.directory.roles.of(account, after.map(RoleName::folded))
     }
 
     /// A group by its unique id.
@@ -99,8 +119,8 @@ impl View {
             .filter_map(|(_, user)| self.directory.users.get(*user))
     }
 
-    /// Who has a managed policy attached or as a boundary: users, groups, bounded users, each in
-    /// order of their unique ids.
+    /// Who has a managed policy attached or as a boundary: users, groups, bounded users, roles,
+    /// bounded roles, each in order of their unique ids.
     pub fn entities_of(&self, policy: &PolicyId) -> impl Iterator<Item = PolicyUse> {
         let policy = *policy;
         self.directory
@@ -136,9 +156,22 @@ impl View {
         list
     }
 
+    /// The identity policies that a session of a role is judged by: the role's inline ones, and
+    /// those attached to it.
+    pub fn role_policies(&self, role: &Role) -> Vec<NamedPolicy> {
+        let mut list = Vec::new();
+        self.list_policies(&format!("role/{}", role.name), &role.permissions, &mut list);
+        list
+    }
+
+    /// The permissions boundary of a user or a role, by the id that stands in its record.
+    pub fn boundary(&self, id: Option<PolicyId>) -> Option<NamedPolicy> {
+        id.and_then(|id| self.managed_policy(&id)).map(|policy| in_force(policy))
+    }
+
     /// The permissions boundary of a user.
     pub fn boundary_of(&self, user: &User) -> Option<NamedPolicy> {
-        user.boundary.and_then(|id| self.managed_policy(&id)).map(|policy| in_force(policy))
+        self.boundary(user.boundary)
     }
 
     fn list_policies(&self, of: &str, from: &Permissions, into: &mut Vec<NamedPolicy>) {

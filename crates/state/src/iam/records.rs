@@ -3,10 +3,10 @@
 use std::fmt::Display;
 use std::str::FromStr;
 
-use keystead_types::{AccountId, UnixMillis};
+use keystead_types::{AccountId, PolicyId, UnixMillis};
 use prost::Message;
 
-use super::{Group, ManagedPolicy, Permissions, PolicyVersion, User};
+use super::{Group, ManagedPolicy, Permissions, PolicyVersion, Role, User};
 use crate::proto;
 use crate::transition::Transition;
 
@@ -23,6 +23,7 @@ pub(crate) fn user(user: &User) -> Vec<u8> {
         boundary: user.boundary.map(|id| id.to_string()).unwrap_or_default(),
         groups: texts(&user.groups),
         rights_removed_at: user.rights_removed_at,
+        sessions_valid_after_ms: user.sessions_valid_after.0,
     }
     .encode_to_vec()
 }
@@ -38,14 +39,55 @@ pub(crate) fn load_user(into: &mut Transition<'_>, record: proto::UserRecord) ->
         created: UnixMillis(record.created_ms),
         tags: record.tags,
         permissions,
-        boundary: match record.boundary.as_str() {
-            "" => None,
-            id => Some(id.parse().ok()?),
-        },
+        boundary: read_boundary(&record.boundary)?,
         groups: read_all(&record.groups)?,
         rights_removed_at: record.rights_removed_at,
+        sessions_valid_after: UnixMillis(record.sessions_valid_after_ms),
     };
     into.put_user(user);
+    Some(())
+}
+
+pub(crate) fn role(role: &Role) -> Vec<u8> {
+    proto::RoleRecord {
+        id: role.id.to_string(),
+        account: role.account.number(),
+        path: role.path.to_string(),
+        name: role.name.to_string(),
+        description: role.description.to_string(),
+        max_session_seconds: role.max_session_seconds,
+        trust_policy_id: role.trust_policy.id.to_vec(),
+        inline_policies: inline(&role.permissions),
+        attached_policies: texts(&role.permissions.attached),
+        boundary: role.boundary.map(|id| id.to_string()).unwrap_or_default(),
+        tags: role.tags.clone(),
+        created_ms: role.created.0,
+        rights_removed_at: role.rights_removed_at,
+        sessions_valid_after_ms: role.sessions_valid_after.0,
+    }
+    .encode_to_vec()
+}
+
+/// Puts a stored role into the View; `None` if the record makes no sense.
+pub(crate) fn load_role(into: &mut Transition<'_>, record: proto::RoleRecord) -> Option<()> {
+    let permissions = read_permissions(into, record.inline_policies, &record.attached_policies)?;
+    let trust_policy = into.shared_policy(&record.trust_policy_id)?;
+    let role = Role {
+        id: record.id.parse().ok()?,
+        account: AccountId::from_number(record.account)?,
+        path: record.path.parse().ok()?,
+        name: record.name.parse().ok()?,
+        description: record.description.into(),
+        max_session_seconds: record.max_session_seconds,
+        trust_policy: trust_policy.is_trust().then_some(trust_policy)?,
+        created: UnixMillis(record.created_ms),
+        tags: record.tags,
+        permissions,
+        boundary: read_boundary(&record.boundary)?,
+        rights_removed_at: record.rights_removed_at,
+        sessions_valid_after: UnixMillis(record.sessions_valid_after_ms),
+    };
+    into.put_role(role);
     Some(())
 }
 
@@ -150,6 +192,12 @@ fn read_permissions(
     };
     let inline = inline.into_iter().map(read).collect::<Option<_>>()?;
     Some(Permissions { inline, attached: read_all(attached)? })
+}
+
+/// The inner `None` is a user or a role without one.
+#[allow(clippy::option_option, reason = "the outer one is a record that makes no sense")]
+fn read_boundary(id: &str) -> Option<Option<PolicyId>> {
+    if id.is_empty() { Some(None) } else { id.parse().ok().map(Some) }
 }
 
 fn texts<'a, T: Display + 'a>(ids: impl IntoIterator<Item = &'a T>) -> Vec<String> {

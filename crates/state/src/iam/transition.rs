@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Group, ManagedPolicy, Permissions, User};
+use super::{Group, ManagedPolicy, Permissions, Role, User};
 use crate::model::{Credential, Policy};
 use crate::rows;
 use crate::transition::{Transition, delete, put};
@@ -27,6 +27,27 @@ impl Transition<'_> {
         self.swap_documents(documents(&user.permissions), Vec::new());
         self.view.directory.index_user(user, false);
         self.view.directory.users.remove(user);
+    }
+
+    pub(crate) fn put_role(&mut self, role: Role) {
+        self.changes.push(put(rows::role(role.id), super::role(&role)));
+        let old = self.view.directory.roles.get(role.id).cloned();
+        self.swap_documents(
+            old.as_ref().map_or(Vec::new(), |old| documents_of_role(old)),
+            documents_of_role(&role),
+        );
+        if let Some(old) = old {
+            self.view.directory.index_role(&old, false);
+        }
+        self.view.directory.index_role(&role, true);
+        self.view.directory.roles.put(Arc::new(role));
+    }
+
+    pub(crate) fn remove_role(&mut self, role: &Role) {
+        self.changes.push(delete(rows::role(role.id)));
+        self.swap_documents(documents_of_role(role), Vec::new());
+        self.view.directory.index_role(role, false);
+        self.view.directory.roles.remove(role);
     }
 
     pub(crate) fn put_group(&mut self, group: Group) {
@@ -87,6 +108,12 @@ impl Transition<'_> {
 
 fn documents(permissions: &Permissions) -> Vec<[u8; 32]> {
     permissions.inline.values().map(|policy| policy.id).collect()
+}
+
+fn documents_of_role(role: &Role) -> Vec<[u8; 32]> {
+    let mut documents = documents(&role.permissions);
+    documents.push(role.trust_policy.id);
+    documents
 }
 
 fn versions(policy: &ManagedPolicy) -> Vec<[u8; 32]> {

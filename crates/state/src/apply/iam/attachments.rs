@@ -1,4 +1,4 @@
-//! Managed policies on users and groups.
+//! Managed policies on users, groups and roles.
 
 use super::entity::{self, Holder};
 use super::{Execution, done};

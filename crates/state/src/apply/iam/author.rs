@@ -1,33 +1,50 @@
 //! Whether whoever asked may still ask.
 
-use keystead_types::{AccountId, Arn, PolicyId, UserId};
+use std::str::FromStr;
 
+use keystead_types::{AccountId, Arn, PolicyId, RoleId, UserId};
+
+use super::sessions::refuse_ended;
 use super::{parse, refuse_stale};
 use crate::apply::Refusal;
-use crate::iam::User;
-use crate::proto::Command;
+use crate::iam::{Role, User};
+use crate::proto::{Command, Reason};
 use crate::transition::Transition;
 
 /// A command whose author lost a right after the request was authorised decides nothing any more.
-/// An author is an access key, a user, and the account of both.
+/// An author is an access key, a user or a role, the session of either, and the account of all.
 pub(in crate::apply) fn check_author(
     next: &Transition<'_>,
     command: &Command,
 ) -> Result<(), Refusal> {
-    let at = command.authorised_at;
-    let user = match command.user_id.as_str() {
-        "" => None,
-        id => Some(parse(id)?),
-    };
+    let (at, issued) = (command.authorised_at, command.session_issued_ms);
+    let user: Option<UserId> = unique_id(&command.user_id)?;
+    let role: Option<RoleId> = unique_id(&command.role_id)?;
     check_credential(next, command, user)?;
     if let Some(id) = user {
         let user = next.view.user(&id).ok_or(Refusal::Stale)?;
         check_account(next, user.account, at)?;
         check_user(next, user, at)?;
+        refuse_ended(user.sessions_valid_after, issued)?;
+    }
+    if let Some(id) = role {
+        let role = next.view.role(&id).ok_or(Refusal::Stale)?;
+        check_account(next, role.account, at)?;
+        check_role(next, role, at)?;
+        refuse_ended(role.sessions_valid_after, issued)?;
     }
     // Those who come with a certificate have no access key, but an ARN.
     let account = Arn::parse(&command.principal).and_then(|arn| arn.account.parse().ok());
-    account.map_or(Ok(()), |account| check_account(next, account, at))
+    let Some(account) = account else { return Ok(()) };
+    if user.is_none() && role.is_none() {
+        let root = next.view.account(account).map(|account| account.sessions_valid_after);
+        root.map_or(Ok(()), |valid_after| refuse_ended(valid_after, issued))?;
+    }
+    check_account(next, account, at)
+}
+
+fn unique_id<T: FromStr>(text: &str) -> Result<Option<T>, Reason> {
+    if text.is_empty() { Ok(None) } else { parse(text).map(Some) }
 }
 
 fn check_credential(
@@ -40,8 +57,10 @@ fn check_credential(
     }
     let id = parse(&command.access_key_id)?;
     let key = next.view.credential(&id).ok_or(Refusal::Stale)?;
+    // A session of a role may have been issued to anybody's access key.
+    let owned = key.user == user || !command.role_id.is_empty();
     // An id that was deleted may come again; what it signed before is not the new one's.
-    if !key.active || key.user != user || key.version > command.authorised_at {
+    if !key.active || !owned || key.version > command.authorised_at {
         return Err(Refusal::Stale);
     }
     refuse_stale(key.rights_removed_at, command.authorised_at)?;
@@ -66,6 +85,12 @@ fn check_user(next: &Transition<'_>, user: &User, at: u64) -> Result<(), Refusal
         group.permissions.attached.iter().try_for_each(|id| check_policy(next, *id, at))?;
     }
     Ok(())
+}
+
+fn check_role(next: &Transition<'_>, role: &Role, at: u64) -> Result<(), Refusal> {
+    refuse_stale(role.rights_removed_at, at)?;
+    let policies = role.permissions.attached.iter().chain(&role.boundary);
+    policies.into_iter().try_for_each(|id| check_policy(next, *id, at))
 }
 
 fn check_policy(next: &Transition<'_>, id: PolicyId, at: u64) -> Result<(), Refusal> {

@@ -1,11 +1,11 @@
 //! The entities that a command names: found, and as fresh as its authorisation.
 
-use keystead_types::{AccountId, GroupName, PolicyName, UserName};
+use keystead_types::{AccountId, GroupName, PolicyName, RoleName, UserName};
 
 use super::{account, parse, refuse_stale};
 use crate::apply::Refusal;
-use crate::iam::{Group, ManagedPolicy, Permissions, User};
-use crate::limits::{GROUP_INLINE_SIZE, USER_INLINE_SIZE};
+use crate::iam::{Group, ManagedPolicy, Permissions, Role, User};
+use crate::limits::{GROUP_INLINE_SIZE, ROLE_INLINE_SIZE, USER_INLINE_SIZE};
 use crate::proto::{EntityKind, EntityRef, Reason};
 use crate::transition::Transition;
 
@@ -35,6 +35,19 @@ pub(super) fn group(
     Ok(Group::clone(group))
 }
 
+/// A role, by the account and name of a command.
+pub(super) fn role(
+    next: &Transition<'_>,
+    at: u64,
+    owner: u64,
+    name: &str,
+) -> Result<Role, Refusal> {
+    let name: RoleName = parse(name)?;
+    let role = next.view.role_named(account(next, owner)?, &name).ok_or(Reason::RoleNotFound)?;
+    refuse_stale(role.rights_removed_at, at)?;
+    Ok(Role::clone(role))
+}
+
 /// A managed policy, by the account and name of a command.
 pub(super) fn managed_policy(
     next: &Transition<'_>,
@@ -55,10 +68,11 @@ pub(super) fn managed_policy(
 pub(super) enum Holder {
     User(User),
     Group(Group),
+    Role(Role),
 }
 
 impl Holder {
-    /// The user or group that a command names.
+    /// The user, group or role that a command names.
     pub(super) fn find(
         next: &Transition<'_>,
         at: u64,
@@ -68,6 +82,7 @@ impl Holder {
         match entity.kind() {
             EntityKind::User => user(next, at, entity.account, &entity.name).map(Self::User),
             EntityKind::Group => group(next, at, entity.account, &entity.name).map(Self::Group),
+            EntityKind::Role => role(next, at, entity.account, &entity.name).map(Self::Role),
             EntityKind::ManagedPolicy | EntityKind::Unspecified => Err(Reason::Malformed.into()),
         }
     }
@@ -76,6 +91,7 @@ impl Holder {
         match self {
             Self::User(user) => user.account,
             Self::Group(group) => group.account,
+            Self::Role(role) => role.account,
         }
     }
 
@@ -83,6 +99,7 @@ impl Holder {
         match self {
             Self::User(user) => &mut user.permissions,
             Self::Group(group) => &mut group.permissions,
+            Self::Role(role) => &mut role.permissions,
         }
     }
 
@@ -91,6 +108,7 @@ impl Holder {
         match self {
             Self::User(_) => USER_INLINE_SIZE,
             Self::Group(_) => GROUP_INLINE_SIZE,
+            Self::Role(_) => ROLE_INLINE_SIZE,
         }
     }
 
@@ -99,6 +117,7 @@ impl Holder {
         match self {
             Self::User(user) => put_user(next, user),
             Self::Group(group) => put_group(next, group),
+            Self::Role(role) => put_role(next, role),
         }
     }
 }
@@ -109,6 +128,10 @@ pub(super) fn put_user(next: &mut Transition<'_>, user: User) {
 
 pub(super) fn put_group(next: &mut Transition<'_>, group: Group) {
     next.put_group(Group { rights_removed_at: next.index(), ..group });
+}
+
+pub(super) fn put_role(next: &mut Transition<'_>, role: Role) {
+    next.put_role(Role { rights_removed_at: next.index(), ..role });
 }
 
 pub(super) fn put_managed_policy(next: &mut Transition<'_>, policy: ManagedPolicy) {

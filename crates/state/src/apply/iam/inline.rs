@@ -1,4 +1,4 @@
-//! Policies within users and groups.
+//! Policies within users, groups and roles.
 
 use keystead_types::PolicyName;
 

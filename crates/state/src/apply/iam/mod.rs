@@ -1,4 +1,4 @@
-//! Users, groups, managed policies and who is allowed to act. Entities are named as the request
+//! Users, groups, roles, managed policies and who is allowed to act. Entities are named as the request
 //! named them. Every change to one moves its `rights_removed_at`: a policy that comes, goes or
 //! changes may take a right away, and so may a tag, a name or a path that policies speak of.
 
@@ -11,6 +11,8 @@ mod entity;
 pub(super) mod groups;
 pub(super) mod inline;
 pub(super) mod managed_policies;
+pub(super) mod roles;
+pub(super) mod sessions;
 pub(super) mod tags;
 pub(super) mod users;
 pub(super) mod versions;
@@ -31,7 +33,9 @@ pub(super) fn update(next: &mut Transition<'_>, at: u64, op: &UpdateEntity) -> E
     match entity.kind() {
         EntityKind::User => users::update(next, at, entity, new_name, new_path),
         EntityKind::Group => groups::update(next, at, entity, new_name, new_path),
-        EntityKind::ManagedPolicy | EntityKind::Unspecified => Err(Reason::Malformed.into()),
+        EntityKind::Role | EntityKind::ManagedPolicy | EntityKind::Unspecified => {
+            Err(Reason::Malformed.into())
+        }
     }
 }
 
@@ -40,6 +44,7 @@ pub(super) fn delete(next: &mut Transition<'_>, at: u64, op: &DeleteEntity) -> E
     match entity.kind() {
         EntityKind::User => users::delete(next, at, entity),
         EntityKind::Group => groups::delete(next, at, entity),
+        EntityKind::Role => roles::delete(next, at, entity),
         EntityKind::ManagedPolicy => managed_policies::delete(next, at, entity),
         EntityKind::Unspecified => Err(Reason::Malformed.into()),
     }

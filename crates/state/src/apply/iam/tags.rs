@@ -1,9 +1,9 @@
-//! Tags of users and managed policies. Their names keep their case, but no two of one entity differ
+//! Tags of users, roles and managed policies. Their names keep their case, but no two of one entity differ
 //! in nothing else.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::entity::{self, put_managed_policy, put_user};
+use super::entity::{self, put_managed_policy, put_role, put_user};
 use super::{Execution, done};
 use crate::apply::Refusal;
 use crate::limits::TAGS_PER_ENTITY;
@@ -42,6 +42,11 @@ fn change(
             let mut user = entity::user(next, at, entity.account, &entity.name)?;
             change(&mut user.tags)?;
             put_user(next, user);
+        }
+        EntityKind::Role => {
+            let mut role = entity::role(next, at, entity.account, &entity.name)?;
+            change(&mut role.tags)?;
+            put_role(next, role);
         }
         EntityKind::ManagedPolicy => {
             let mut policy = entity::managed_policy(next, at, entity.account, &entity.name)?;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use keystead_types::{UserId, UserName};
+use keystead_types::{UnixMillis, UserId, UserName};
 
 use super::entity::{self, put_user};
 use super::{Execution, account, done, parse, tags};
@@ -39,6 +39,7 @@ pub(crate) fn create(next: &mut Transition<'_>, at: u64, op: &proto::CreateUser)
         boundary,
         groups: BTreeSet::new(),
         rights_removed_at: 0,
+        sessions_valid_after: UnixMillis(0),
     };
     put_user(next, user);
     Ok(done())
