@@ -24,5 +24,5 @@ pub use names::{
     KeyAgreementAlgorithm, KeyManager, KeySpec, KeyState, KeyUsage, MacAlgorithm, MessageType,
     Origin, SigningAlgorithm,
 };
-pub use principal::{Principal, PrincipalArn};
+pub use principal::{Principal, PrincipalArn, SessionArn, SessionName};
 pub use time::UnixMillis;

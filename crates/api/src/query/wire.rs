@@ -30,8 +30,11 @@ pub fn decode<M: Message>(params: &Params) -> Result<M, Fault> {
     }
 }
 
+/// Messages without members that AWS answers within an `<ActionResult>`, which its clients look for.
+pub const WRAPPED_EMPTY: [&str; 1] = ["UpdateRoleResponse"];
+
 /// The reply to `action`: `<ActionResponse>`, in it `<ActionResult>` with the message's members if
-/// it has any, and the request's id. Members that are not set are left out.
+/// it has any or is one of [`WRAPPED_EMPTY`], and the request's id. Members that are not set are left out.
 pub fn encode<M: Message>(action: &str, namespace: &str, request_id: &str, message: &M) -> String {
     let write = |xml: &mut Xml| write_elements(message, xml);
     let shape = M::shape();
