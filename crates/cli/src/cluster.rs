@@ -102,6 +102,8 @@ pub enum AccountCommand {
     Suspend(AccountArguments),
     /// Take the callers of an account again.
     Resume(AccountArguments),
+    /// End all sessions that were issued up to now: of a user, of a role, or of the root.
+    RevokeSessions(RevokeArguments),
     /// List the accounts.
     List {
         #[command(flatten)]
@@ -120,6 +122,33 @@ pub struct AccountArguments {
     /// Twelve digits.
     #[arg(value_name = "ID")]
     account: AccountId,
+}
+
+/// A node, and somebody who has sessions.
+#[derive(Args)]
+pub struct RevokeArguments {
+    #[command(flatten)]
+    node: NodeArguments,
+    /// Twelve digits.
+    #[arg(long, value_name = "ID")]
+    account: AccountId,
+    /// A user of the account.
+    #[arg(long, value_name = "NAME", conflicts_with = "role")]
+    user: Option<String>,
+    /// A role of the account. Without either, its root.
+    #[arg(long, value_name = "NAME")]
+    role: Option<String>,
+}
+
+impl RevokeArguments {
+    async fn revoke(self) -> Result<()> {
+        use proto::revoke_sessions_request::Of;
+        let of = self.user.map(Of::User).or(self.role.map(Of::Role));
+        let (region, account) = (String::new(), self.account.to_string());
+        let request = proto::RevokeSessionsRequest { region, account, of };
+        AdminClient::told(self.node.connect().await?.api().revoke_sessions(request).await)?;
+        Ok(())
+    }
 }
 
 impl AccountArguments {
@@ -171,6 +200,7 @@ pub async fn account(command: AccountCommand) -> Result<()> {
         }
         AccountCommand::Suspend(arguments) => arguments.suspend(true).await,
         AccountCommand::Resume(arguments) => arguments.suspend(false).await,
+        AccountCommand::RevokeSessions(arguments) => arguments.revoke().await,
         AccountCommand::List { node, output } => {
             let request = proto::ListAccountsRequest { region };
             let answer = node.connect().await?.api().list_accounts(request).await;

@@ -59,6 +59,7 @@ fn case(file: &Value, decision: &Value) -> Case {
     let context = decision["context"].as_object().cloned().unwrap_or_default();
     let values = |value| list(value).iter().map(|value| text(value).to_owned()).collect();
     Case {
+        trust: false,
         who: who(text(&decision["who"])),
         unique_id: decision.get("unique_id").map(text),
         action: text(&decision["action"]),

@@ -231,6 +231,49 @@ pub(crate) async fn suspend_account(
     propose(server, command::Operation::SetAccountSuspended(command)).await
 }
 
+/// Whose sessions there are.
+pub(crate) enum SessionOwner {
+    /// The root of the account.
+    Root,
+    /// A user, by name.
+    User(String),
+    /// A role, by name.
+    Role(String),
+}
+
+/// Ends all sessions that were issued up to now.
+///
+/// # Errors
+/// [`BootError::Refused`] where there is no such owner, or nobody to decide.
+pub(crate) async fn revoke_sessions(
+    server: &RegionServer,
+    account: AccountId,
+    owner: SessionOwner,
+) -> Result<(), BootError> {
+    let view = server.view();
+    let absent = |what: String| Err(BootError::Refused(format!("there is no {what}")));
+    if view.account(account).is_none() {
+        return absent(format!("account {account}"));
+    }
+    let mut command = proto::RevokeSessions { account: account.number(), ..Default::default() };
+    match owner {
+        SessionOwner::Root => {}
+        SessionOwner::User(name) => {
+            if name.parse().ok().and_then(|name| view.user_named(account, &name)).is_none() {
+                return absent(format!("user {name} in account {account}"));
+            }
+            command.user = name;
+        }
+        SessionOwner::Role(name) => {
+            if name.parse().ok().and_then(|name| view.role_named(account, &name)).is_none() {
+                return absent(format!("role {name} in account {account}"));
+            }
+            command.role = name;
+        }
+    }
+    propose(server, command::Operation::RevokeSessions(command)).await
+}
+
 /// Creates a key and its aliases, unless the key exists.
 ///
 /// # Errors

@@ -23,6 +23,7 @@ mod grant_token;
 mod iam;
 mod import_token;
 pub mod metrics;
+mod naming;
 mod operations;
 mod operations_port;
 mod pipeline;

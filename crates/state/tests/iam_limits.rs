@@ -19,6 +19,9 @@ fn numbered(operation: Operation, number: usize, name: &str) -> Operation {
         Operation::CreateGroup(op) => {
             Operation::CreateGroup(proto::CreateGroup { group_id: format!("AGPA{id}"), name, ..op })
         }
+        Operation::CreateRole(op) => {
+            Operation::CreateRole(proto::CreateRole { role_id: format!("AROA{id}"), name, ..op })
+        }
         Operation::CreateManagedPolicy(op) => {
             let policy_id = format!("ANPA{id}");
             let op = proto::CreateManagedPolicy { policy_id, name, ..op };
@@ -47,6 +50,9 @@ fn fill(prototype: &Operation, limit: usize, reason: Reason, delete: &Operation)
         Operation::CreateGroup(op) => {
             Operation::CreateGroup(proto::CreateGroup { account: ACCOUNTS[1], ..op })
         }
+        Operation::CreateRole(op) => {
+            Operation::CreateRole(proto::CreateRole { account: ACCOUNTS[1], ..op })
+        }
         Operation::CreateManagedPolicy(op) => {
             let op = proto::CreateManagedPolicy { account: ACCOUNTS[1], ..op };
             Operation::CreateManagedPolicy(op)
@@ -67,6 +73,8 @@ fn an_account_has_so_many_entities_at_most() {
     fill(&create_user(0, ""), 5_000, Reason::UserLimit, &delete_entity(user));
     let group = group("name7");
     fill(&create_group(0, ""), 300, Reason::GroupLimit, &delete_entity(group));
+    let role = role("name7");
+    fill(&create_role(0, ""), 1_000, Reason::RoleLimit, &delete_entity(role));
     let policy = delete_entity(managed("name7"));
     fill(&create_policy(0, "", "{}"), 1_500, Reason::ManagedPolicyLimit, &policy);
 }

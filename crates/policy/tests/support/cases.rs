@@ -37,6 +37,11 @@ const ACTION_PATTERNS: [&str; 11] = [
     "kms:*crypt",
     "kms:DescribeKey",
 ];
+const TRUST_ACTIONS: [&str; 3] =
+    ["sts:AssumeRole", "sts:AssumeRoleWithWebIdentity", "sts:TagSession"];
+const TRUST_PATTERNS: [&str; 6] =
+    ["*", "sts:*", "sts:AssumeRole", "STS:assumerole", "sts:TagSession", "sts:Assume*Identity"];
+const ROLE: &str = "arn:aws:iam::111122223333:role/app";
 const RESOURCES: [&str; 5] = [
     "arn:aws:kms:us-east-1:111122223333:key/1234",
     "arn:aws:kms:us-east-1:111122223333:key/alice",
@@ -162,20 +167,23 @@ pub fn drawn(rng: &mut dyn Draw) -> Case {
         Who::Role(..) | Who::Session(..) => Some(ROLE_ID),
         _ => None,
     };
+    let trust = chance(rng, 15);
+    let (own, of_resource) = (Of { resource: false, trust }, Of { resource: true, trust });
     let identities = |rng: &mut dyn Draw, most: usize| {
         let count = rng.below(most + 1);
-        (0..count).map(|_| document(rng, false)).collect::<Vec<_>>()
+        (0..count).map(|_| document(rng, own)).collect::<Vec<_>>()
     };
     Case {
         unique_id: unique_id.filter(|_| chance(rng, 50)),
-        action: pick(rng, &ACTIONS),
-        resource: pick(rng, &RESOURCES),
+        action: if trust { pick(rng, &TRUST_ACTIONS) } else { pick(rng, &ACTIONS) },
+        resource: if trust { ROLE } else { pick(rng, &RESOURCES) },
+        trust,
         owner: if chance(rng, 85) { HOME } else { AWAY },
         context: context(rng),
         encryption_context: pairs(rng),
-        key: chance(rng, 90).then(|| document(rng, true)),
+        key: (trust || chance(rng, 90)).then(|| document(rng, of_resource)),
         identity: identities(rng, 2),
-        boundary: chance(rng, 25).then(|| document(rng, false)),
+        boundary: chance(rng, 25).then(|| document(rng, own)),
         session: if chance(rng, 25) { identities(rng, 2) } else { vec![] },
         grants: (0..rng.below(3)).map(|_| grant(rng)).collect(),
         who,
@@ -278,7 +286,16 @@ fn not_principal(rng: &mut dyn Draw) -> Value {
     ]})
 }
 
-fn document(rng: &mut dyn Draw, key: bool) -> Value {
+/// What a document belongs to.
+#[derive(Clone, Copy)]
+struct Of {
+    /// The resource, whose policy names principals.
+    resource: bool,
+    /// The question is about a role.
+    trust: bool,
+}
+
+fn document(rng: &mut dyn Draw, of: Of) -> Value {
     let mut document = Map::new();
     match rng.below(10) {
         0 => {}
@@ -289,12 +306,13 @@ fn document(rng: &mut dyn Draw, key: bool) -> Value {
             document.insert("Version".to_owned(), json!("2012-10-17"));
         }
     }
-    let statements = one_or_many(rng, 3, |rng| statement(rng, key));
+    let statements = one_or_many(rng, 3, |rng| statement(rng, of));
     document.insert("Statement".to_owned(), statements);
     Value::Object(document)
 }
 
-fn statement(rng: &mut dyn Draw, key: bool) -> Value {
+fn statement(rng: &mut dyn Draw, of: Of) -> Value {
+    let key = of.resource;
     let mut statement = Map::new();
     let mut put = |name: &str, value| {
         statement.insert(name.to_owned(), value);
@@ -306,11 +324,13 @@ fn statement(rng: &mut dyn Draw, key: bool) -> Value {
     } else if key {
         put("Principal", principal(rng));
     }
-    if !key || chance(rng, 95) {
+    if of.trust {
+        put("Action", one_or_many(rng, 3, |rng| json!(often(rng, "sts:*", &TRUST_PATTERNS))));
+    } else if !key || chance(rng, 95) {
         let name = if chance(rng, 88) { "Action" } else { "NotAction" };
         put(name, one_or_many(rng, 3, |rng| json!(often(rng, "kms:*", &ACTION_PATTERNS))));
     }
-    if !key || chance(rng, 95) {
+    if !key || (!of.trust && chance(rng, 95)) {
         let name = if chance(rng, 88) { "Resource" } else { "NotResource" };
         put(name, one_or_many(rng, 3, |rng| json!(often(rng, "*", &RESOURCE_PATTERNS))));
     }

@@ -7,7 +7,7 @@ pub mod naive;
 
 use keystead_policy::{
     Attached, Caller, Context, Document, Grant, Kind, NamedPrincipal, Policies, Query, Verdict,
-    decide,
+    decide, may_assume,
 };
 use serde_json::Value;
 
@@ -44,6 +44,8 @@ pub struct Case {
     pub context: Vec<(String, Vec<String>, bool)>,
     pub encryption_context: Vec<(&'static str, &'static str)>,
     pub key: Option<Value>,
+    /// The resource is a role, and its policy a trust policy.
+    pub trust: bool,
     pub identity: Vec<Value>,
     pub boundary: Option<Value>,
     pub session: Vec<Value>,
@@ -75,8 +77,9 @@ pub fn parse(kind: Kind, json: &Value) -> Document {
 impl Compiled {
     pub fn new(case: &Case) -> Self {
         let identity = |json: &Value| parse(Kind::Identity, json);
+        let kind = if case.trust { Kind::Trust } else { Kind::Key };
         Self {
-            key: case.key.as_ref().map(|json| parse(Kind::Key, json)),
+            key: case.key.as_ref().map(|json| parse(kind, json)),
             identity: case.identity.iter().map(identity).collect(),
             boundary: case.boundary.as_ref().map(identity),
             session: case.session.iter().map(identity).collect(),
@@ -87,7 +90,13 @@ impl Compiled {
     }
 
     pub fn answer(&self, case: &Case) -> Answer {
-        self.with(case, |query, policies| Answer::from(decide(query, policies)))
+        self.with(case, |query, policies| match &self.key {
+            Some(trust) if case.trust => {
+                let own = Policies { key: None, ..*policies };
+                Answer::from(may_assume(query, trust, &own))
+            }
+            _ => Answer::from(decide(query, policies)),
+        })
     }
 
     /// Asks something about the case.

@@ -21,7 +21,9 @@ pub fn answer(case: &Case) -> Answer {
     let root = matches!(case.who, Who::Root(_));
     let own = root || !matching(case, &identity, "Allow").is_empty();
     let home = account(&case.who) == Some(case.owner);
-    let service = matches!(case.who, Who::Service(_));
+    // Those who have no account and no policies are allowed by being named.
+    let service = matches!(case.who, Who::Service(_))
+        || (case.trust && matches!(case.who, Who::Provider(_)));
     let yes = |condition| if condition { Answer::Allow } else { Answer::ImplicitDeny };
     if case.key.is_none() {
         return yes(home && own && limits);
@@ -44,7 +46,7 @@ pub fn answer(case: &Case) -> Answer {
         }
     }
     // Step 4c.
-    let granted = case.grants.iter().filter(|grant| covers(case, grant)).any(|grant| {
+    let granted = !case.trust && case.grants.iter().filter(|grant| covers(case, grant)).any(|grant| {
         let by_account = is_account(case, &grant.grantee) && !root;
         limits && (!by_account || own)
     });
@@ -127,7 +129,10 @@ fn matching<'a>(case: &Case, documents: &[&'a Value], effect: &str) -> Vec<&'a V
 
 fn applies(case: &Case, statement: &Value, variables: bool) -> bool {
     let has = |name| statement.get(name).is_some();
-    if !(has("Action") || has("NotAction")) || !(has("Resource") || has("NotResource")) {
+    // A trust policy is about the role that has it.
+    let of_role = case.trust && (has("Principal") || has("NotPrincipal"));
+    let somewhere = has("Resource") || has("NotResource") || of_role;
+    if !(has("Action") || has("NotAction")) || !somewhere {
         return false;
     }
     if has("Principal") {

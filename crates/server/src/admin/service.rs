@@ -10,6 +10,7 @@ use tonic::transport::server::UdsConnectInfo;
 use tonic::{Request, Response, Status};
 
 use super::proto::admin_server::Admin;
+use super::proto::revoke_sessions_request::Of;
 use super::proto::{self, StatusRequest, StatusResponse};
 use crate::audit::{AuditTrail, Operator, OperatorRecord};
 use crate::boot::{self, NewAccount};
@@ -257,6 +258,22 @@ impl Admin for AdminService {
         let region = self.region(region)?;
         boot::suspend_account(region, account_id(account)?, suspended).await.map_err(refused)?;
         Ok(Response::new(proto::SetAccountSuspendedResponse {}))
+    }
+
+    async fn revoke_sessions(
+        &self,
+        request: Request<proto::RevokeSessionsRequest>,
+    ) -> Result<Response<proto::RevokeSessionsResponse>, Status> {
+        self.note(&request, "RevokeSessions")?;
+        let proto::RevokeSessionsRequest { region, account, of } = request.into_inner();
+        let region = self.region(&region)?;
+        let owner = match of {
+            None => boot::SessionOwner::Root,
+            Some(Of::User(name)) => boot::SessionOwner::User(name),
+            Some(Of::Role(name)) => boot::SessionOwner::Role(name),
+        };
+        boot::revoke_sessions(region, account_id(&account)?, owner).await.map_err(refused)?;
+        Ok(Response::new(proto::RevokeSessionsResponse {}))
     }
 
     async fn explain(

@@ -6,6 +6,7 @@ use keystead_state::{Group, ManagedPolicy, PolicyUse, PolicyVersion, Role, User,
 use keystead_types::{PolicyId, UnixMillis};
 
 use super::tags;
+use crate::naming;
 
 /// A point in time, in whole seconds as IAM has them.
 pub(super) fn time(time: UnixMillis) -> Option<Timestamp> {
@@ -34,14 +35,14 @@ pub(super) fn whole_user(view: &View, shown: &User) -> iam::User {
 }
 
 /// A role in a list.
-pub(super) fn role(role: &Role) -> iam::Role {
+pub(super) fn role(view: &View, role: &Role) -> iam::Role {
     iam::Role {
         path: Some(role.path.to_string()),
         role_name: Some(role.name.to_string()),
         role_id: Some(role.id.to_string()),
         arn: Some(role.arn().to_string()),
         create_date: time(role.created),
-        assume_role_policy_document: Some(encode_document(&role.trust_policy.text)),
+        assume_role_policy_document: Some(encode_document(&naming::shown(view, &role.trust_policy))),
         description: Some(role.description.to_string()).filter(|text| !text.is_empty()),
         max_session_duration: i32::try_from(role.max_session_seconds).ok(),
         ..Default::default()
@@ -53,7 +54,7 @@ pub(super) fn whole_role(view: &View, shown: &Role) -> iam::Role {
     iam::Role {
         permissions_boundary: boundary(view, shown.boundary),
         tags: tags::shown(&shown.tags),
-        ..role(shown)
+        ..role(view, shown)
     }
 }
 

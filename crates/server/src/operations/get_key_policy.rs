@@ -1,11 +1,11 @@
 //! GetKeyPolicy: the key policy as it was given.
 
 use keystead_api::{Error, ErrorCode, kms};
-use keystead_state::{Policy, View};
 
 use super::Operation;
 use super::list_key_policies::DEFAULT_POLICY_NAME;
 use crate::audit::Parameters;
+use crate::naming;
 use crate::pipeline::{Call, Failure};
 use crate::resolve::Target;
 
@@ -29,7 +29,7 @@ impl Operation for GetKeyPolicy {
 
     async fn execute(call: &Call<'_>, _: &Self::Input) -> Result<Self::Output, Failure> {
         Ok(kms::GetKeyPolicyResponse {
-            policy: Some(shown(&call.view, &call.key(0)?.policy)),
+            policy: Some(naming::shown(&call.view, &call.key(0)?.policy)),
             policy_name: Some(DEFAULT_POLICY_NAME.to_owned()),
         })
     }
@@ -48,17 +48,4 @@ pub(super) fn check_name(name: Option<&str>) -> Result<(), Error> {
             Err(Error::new(ErrorCode::NotFoundException, text))
         }
     }
-}
-
-/// The policy as it was given, save that users are called what they are called now: those who are
-/// gone by their unique ids, so that nobody who comes later is taken for them.
-fn shown(view: &View, policy: &Policy) -> String {
-    let now = |arn: &str| {
-        let id = policy.principals.get(arn)?;
-        Some(view.principal_arn(id).map_or_else(|| id.clone(), |arn| arn.to_string()))
-    };
-    if policy.principals.keys().all(|arn| now(arn).as_deref() == Some(arn)) {
-        return policy.text.clone();
-    }
-    keystead_policy::rename_principals(&policy.text, now)
 }

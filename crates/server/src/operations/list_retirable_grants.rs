@@ -32,13 +32,12 @@ impl Operation for ListRetirableGrants {
         let after: Option<GrantId> = list.after(input.marker.as_deref())?;
         let account = call.account();
         let retiring = grants::principal(retiring(input)?, input.retiring_principal.is_none())?;
-        // A user is known by its unique id; one who does not exist retires nothing.
-        let user = retiring.parse().ok().and_then(|arn| call.view.principal_id(&arn));
-        let user = user.map(|id| id.to_string());
+        // A user or a role is known by its unique id; one who does not exist retires nothing.
+        let id = retiring.parse().ok().and_then(|arn| call.view.unique_id(&arn));
         let page = list.page(
             paging::limit(input.limit, 50, 100),
             call.view
-                .grants_retirable_by(user.as_deref().unwrap_or(&retiring), after)
+                .grants_retirable_by(id.as_deref().unwrap_or(&retiring), after)
                 // A service has none but those that the caller's account gave it.
                 .filter(|grant| {
                     input.retiring_principal.is_some() || grant.issuing_account == account

@@ -36,6 +36,8 @@ pub fn command(time_ms: u64, operation: Operation) -> Command {
         version: 1,
         user_id: String::new(),
         quotas: None,
+        role_id: String::new(),
+        session_issued_ms: 0,
         operation: Some(operation),
     }
 }

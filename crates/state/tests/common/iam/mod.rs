@@ -16,6 +16,7 @@ pub const OWNER: u64 = ACCOUNTS[0];
 /// Names that commands use; some differ in case alone.
 pub const USERS: [&str; 4] = ["alice", "Alice", "BOB", "carol"];
 pub const GROUPS: [&str; 3] = ["devs", "DEVS", "ops"];
+pub const ROLES: [&str; 3] = ["app", "App", "deploy"];
 pub const POLICIES: [&str; 4] = ["read", "Read", "write", "all"];
 /// Entities of each kind are numbered below this.
 pub const NUMBERS: u8 = 4;
@@ -34,6 +35,17 @@ pub fn policy_id(number: u8) -> String {
     format!("ANPA{number:017}")
 }
 
+pub fn role_id(number: u8) -> String {
+    format!("AROA{number:017}")
+}
+
+/// A trust policy that names this principal under `AWS`.
+pub fn trust(principal: &str) -> String {
+    format!(
+        r#"{{"Statement":{{"Effect":"Allow","Principal":{{"AWS":"{principal}"}},"Action":"sts:AssumeRole"}}}}"#
+    )
+}
+
 pub fn entity(kind: EntityKind, account: u64, name: &str) -> Option<EntityRef> {
     Some(EntityRef { kind: kind.into(), account, name: name.into() })
 }
@@ -46,6 +58,11 @@ pub fn user(name: &str) -> Option<EntityRef> {
 /// A group of the first account.
 pub fn group(name: &str) -> Option<EntityRef> {
     entity(EntityKind::Group, OWNER, name)
+}
+
+/// A role of the first account.
+pub fn role(name: &str) -> Option<EntityRef> {
+    entity(EntityKind::Role, OWNER, name)
 }
 
 /// A managed policy of the first account.
@@ -71,6 +88,55 @@ pub fn create_user(number: u8, name: &str) -> Operation {
 pub fn create_group(number: u8, name: &str) -> Operation {
     let (group_id, path, name) = (group_id(number), "/".into(), name.into());
     Operation::CreateGroup(proto::CreateGroup { group_id, account: OWNER, path, name })
+}
+
+/// A role that everybody may take on.
+pub fn new_role(number: u8, name: &str) -> proto::CreateRole {
+    proto::CreateRole {
+        role_id: role_id(number),
+        account: OWNER,
+        path: "/".into(),
+        name: name.into(),
+        description: String::new(),
+        max_session_seconds: 3600,
+        trust_policy: trust("*"),
+        tags: BTreeMap::new(),
+        boundary: String::new(),
+    }
+}
+
+pub fn create_role(number: u8, name: &str) -> Operation {
+    Operation::CreateRole(new_role(number, name))
+}
+
+pub fn update_role(role: &str, description: Option<&str>, seconds: Option<u32>) -> Operation {
+    Operation::UpdateRole(proto::UpdateRole {
+        account: OWNER,
+        role: role.into(),
+        description: description.map(Into::into),
+        max_session_seconds: seconds,
+    })
+}
+
+pub fn put_trust(role: &str, trust_policy: &str) -> Operation {
+    let (account, role, trust_policy) = (OWNER, role.into(), trust_policy.into());
+    Operation::UpdateAssumeRolePolicy(proto::UpdateAssumeRolePolicy { account, role, trust_policy })
+}
+
+pub fn put_role_boundary(role: &str, policy: &str) -> Operation {
+    let (account, role, policy) = (OWNER, role.into(), policy.into());
+    Operation::PutRoleBoundary(proto::PutRoleBoundary { account, role, policy })
+}
+
+pub fn delete_role_boundary(role: &str) -> Operation {
+    let (account, role) = (OWNER, role.into());
+    Operation::DeleteRoleBoundary(proto::DeleteRoleBoundary { account, role })
+}
+
+/// Ends the sessions of a user, a role, or where neither is named, of the root.
+pub fn revoke(user: &str, role: &str) -> Operation {
+    let (account, user, role) = (OWNER, user.into(), role.into());
+    Operation::RevokeSessions(proto::RevokeSessions { account, user, role })
 }
 
 pub fn new_policy(number: u8, name: &str, document: &str) -> proto::CreateManagedPolicy {
@@ -203,6 +269,8 @@ pub enum Author {
     Key(u64, &'static str),
     /// The user of this number, of an account, perhaps with an access key.
     User(u64, u8, Option<&'static str>),
+    /// The role of this number, of an account, in a session that was issued at this time.
+    Session(u64, u8, u64),
 }
 
 impl Author {
@@ -222,6 +290,12 @@ impl Author {
                 access_key_id: key.unwrap_or_default().into(),
                 ..plain
             },
+            Self::Session(account, number, issued) => Command {
+                principal: format!("arn:aws:sts::{account:012}:assumed-role/some/session"),
+                role_id: role_id(*number),
+                session_issued_ms: *issued,
+                ..plain
+            },
         }
     }
 }
@@ -239,6 +313,8 @@ pub fn author() -> BoxedStrategy<Author> {
         1 => (owner(), key()).prop_map(|(account, key)| Author::Key(account, key)),
         3 => (owner(), 0..NUMBERS, proptest::option::weighted(0.3, key()))
             .prop_map(|(account, number, key)| Author::User(account, number, key)),
+        2 => (owner(), 0..NUMBERS, 1..80_u64)
+            .prop_map(|(account, number, at)| Author::Session(account, number, model::time_at(at))),
     ]
     .boxed()
 }
@@ -285,6 +361,7 @@ fn any_entity() -> BoxedStrategy<Option<EntityRef>> {
     prop_oneof![
         30 => one(EntityKind::User, &USERS),
         20 => one(EntityKind::Group, &GROUPS),
+        20 => one(EntityKind::Role, &ROLES),
         12 => one(EntityKind::ManagedPolicy, &POLICIES),
         1 => one(EntityKind::Unspecified, &USERS),
         1 => Just(None),
@@ -299,6 +376,7 @@ pub fn beginning() -> Vec<Operation> {
         create_user(1, "bob"),
         create_group(0, "devs"),
         create_group(1, "ops"),
+        create_role(0, "app"),
         create_policy(0, "read", "{}"),
         create_policy(1, "write", "[1]"),
         create_policy(2, "all", "{ }"),
@@ -307,6 +385,8 @@ pub fn beginning() -> Vec<Operation> {
         attach(group("devs"), "read"),
         attach(user("alice"), "write"),
         put_boundary("bob", "all"),
+        attach(role("app"), "read"),
+        put_role_boundary("app", "all"),
     ]
 }
 
@@ -315,6 +395,7 @@ pub fn operation() -> BoxedStrategy<Operation> {
         3 => creation(),
         6 => on_entity(),
         3 => on_user(),
+        3 => on_role(),
         3 => on_version(),
         3 => on_access_key(),
         1 => (owner(), proptest::bool::weighted(0.3)).prop_map(|(a, s)| suspend(a, s)),
@@ -331,6 +412,20 @@ fn creation() -> BoxedStrategy<Operation> {
                 let user_id = if number == NUMBERS { "AIDA".into() } else { user_id(number) };
                 let user = proto::CreateUser { user_id, account, path, name, tags, boundary };
                 Operation::CreateUser(user)
+            }
+        ),
+        (0..NUMBERS, owner(), path(), name(&ROLES), tags(), some_trust()).prop_map(
+            |(number, account, path, name, tags, trust_policy)| {
+                let role = new_role(number, &name);
+                Operation::CreateRole(proto::CreateRole {
+                    account,
+                    path,
+                    tags,
+                    trust_policy,
+                    boundary: if number == 1 { "all".into() } else { String::new() },
+                    max_session_seconds: 3600 * u32::from(number),
+                    ..role
+                })
             }
         ),
         (0..NUMBERS, owner(), path(), name(&GROUPS)).prop_map(|(number, account, path, name)| {
@@ -388,6 +483,41 @@ fn on_user() -> BoxedStrategy<Operation> {
             _ => {
                 Operation::RemoveUserFromGroup(proto::RemoveUserFromGroup { account, user, group })
             }
+        })
+        .boxed()
+}
+
+/// Of somebody who is there, who may not be there, who never is, and none at all.
+fn some_trust() -> impl Strategy<Value = String> {
+    let named = ["*", "arn:aws:iam::111122223333:user/alice", "111122223333", "999999999999"];
+    let trust = proptest::sample::select(named.map(trust).to_vec());
+    prop_oneof![9 => trust, 1 => Just("{}".to_owned())]
+}
+
+fn on_role() -> BoxedStrategy<Operation> {
+    let description = proptest::option::of("[ab]{0,2}");
+    let seconds = proptest::option::of(proptest::sample::select(vec![3599, 3600, 43200, 43201]));
+    let sessions_of = (prop_oneof![Just(String::new()), name(&USERS)], any::<bool>());
+    (owner(), name(&ROLES), name(&POLICIES), some_trust(), (description, seconds), sessions_of, 0..7)
+        .prop_map(|(account, role, policy, trust_policy, update, (user, both), which)| match which {
+            0 | 1 => Operation::PutRoleBoundary(proto::PutRoleBoundary { account, role, policy }),
+            2 => Operation::DeleteRoleBoundary(proto::DeleteRoleBoundary { account, role }),
+            3 => Operation::UpdateAssumeRolePolicy(proto::UpdateAssumeRolePolicy {
+                account,
+                role,
+                trust_policy,
+            }),
+            4 | 5 => Operation::RevokeSessions(proto::RevokeSessions {
+                account,
+                role: if both || user.is_empty() { role } else { String::new() },
+                user,
+            }),
+            _ => Operation::UpdateRole(proto::UpdateRole {
+                account,
+                role,
+                description: update.0,
+                max_session_seconds: update.1,
+            }),
         })
         .boxed()
 }

@@ -29,11 +29,11 @@ pub fn operation() -> BoxedStrategy<Operation> {
         ]
     };
     let account = || prop_oneof![Just(OWNER), any::<u64>()];
-    let entity = (-1..5_i32, account(), text());
+    let entity = (-1..6_i32, account(), text());
     let entity = entity.prop_map(|(kind, account, name)| EntityRef { kind, account, name });
     let tags = proptest::collection::btree_map(text(), text(), 0..3);
     let texts = [text(), text(), text(), text()];
-    (proptest::option::of(entity), account(), texts, tags, any::<u32>(), any::<bool>(), 0..22_u8)
+    (proptest::option::of(entity), account(), texts, tags, any::<u32>(), any::<bool>(), 0..28_u8)
         .prop_map(|(entity, account, texts, tags, number, flag, which)| {
             Odd { entity, account, texts, tags, number, flag }.operation(which)
         })
@@ -91,6 +91,22 @@ impl Odd {
             }),
             19 => update_access_key(&b, &a, flag),
             20 => delete_access_key(&b, &a),
+            21 => Operation::CreateRole(proto::CreateRole {
+                role_id: a,
+                account,
+                path: b,
+                name: c,
+                description: d.clone(),
+                max_session_seconds: version,
+                trust_policy: d,
+                tags,
+                boundary: String::new(),
+            }),
+            22 => update_role(&a, flag.then_some(&b), flag.then_some(version)),
+            23 => put_trust(&a, &b),
+            24 => put_role_boundary(&a, &b),
+            25 => delete_role_boundary(&a),
+            26 => revoke(&a, if flag { "" } else { &b }),
             _ => suspend(account, flag),
         }
     }

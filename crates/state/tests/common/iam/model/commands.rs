@@ -236,7 +236,7 @@ impl Model {
                     self.lose(&op.account.to_string());
                 }
             }
-            other => panic!("not of IAM: {other:?}"),
+            other => self.act_on_roles(at, other)?,
         }
         Ok(done())
     }
@@ -288,6 +288,7 @@ impl Model {
                 no_policies(&user.permissions)?;
                 ensure(user.groups.is_empty(), Reason::UserInGroups)?;
                 self.users.remove(&user.id);
+                self.valid_after.remove(&user.id);
             }
             EntityKind::Group => {
                 let group = self.group(at, account, name)?.clone();
@@ -295,6 +296,13 @@ impl Model {
                 ensure(!self.users.values().any(member), Reason::GroupHasMembers)?;
                 no_policies(&group.permissions)?;
                 self.groups.remove(&group.id);
+            }
+            EntityKind::Role => {
+                let role = self.role(at, account, name)?.clone();
+                no_policies(&role.permissions)?;
+                self.roles.remove(&role.id);
+                // Another role of this number is another role.
+                self.valid_after.remove(&role.id);
             }
             EntityKind::ManagedPolicy => {
                 let policy = self.policy(at, account, name)?.clone();
@@ -318,6 +326,10 @@ impl Model {
             EntityKind::User => {
                 let user = self.user(at, account, name)?;
                 (user.id.clone(), &mut user.tags)
+            }
+            EntityKind::Role => {
+                let role = self.role(at, account, name)?;
+                (role.id.clone(), &mut role.tags)
             }
             EntityKind::ManagedPolicy => {
                 let policy = self.policy(at, account, name)?;

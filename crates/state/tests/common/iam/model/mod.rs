@@ -2,6 +2,7 @@
 //! journal of when what lost a right.
 
 mod commands;
+mod roles;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +11,7 @@ use keystead_state::proto::outcome::Result as OutcomeResult;
 use keystead_state::proto::{EntityKind, EntityRef, Reason};
 
 use super::super::{ACCESS_KEYS, ACCOUNTS, START, done, rejected, stale};
-use super::{Author, user_id};
+use super::{Author, role_id, user_id};
 
 pub type Tags = BTreeMap<String, String>;
 type Answer<T> = Result<T, OutcomeResult>;
@@ -32,6 +33,22 @@ pub struct ModelUser {
     pub permissions: ModelPermissions,
     pub boundary: Option<String>,
     pub groups: BTreeSet<String>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct ModelRole {
+    pub id: String,
+    pub account: u64,
+    pub path: String,
+    pub name: String,
+    pub description: String,
+    pub seconds: u32,
+    /// The text, and whom it is bound to.
+    pub trust: (String, Option<String>),
+    pub created: u64,
+    pub tags: Tags,
+    pub permissions: ModelPermissions,
+    pub boundary: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -79,6 +96,9 @@ pub struct Model {
     pub suspended: BTreeSet<u64>,
     pub users: BTreeMap<String, ModelUser>,
     pub groups: BTreeMap<String, ModelGroup>,
+    pub roles: BTreeMap<String, ModelRole>,
+    /// From when on sessions count, by the id of the user or role, or by account.
+    pub valid_after: BTreeMap<String, u64>,
     pub policies: BTreeMap<String, ModelPolicy>,
     pub keys: BTreeMap<String, ModelKey>,
     /// When an entity or account last lost a right, by its id.
@@ -108,6 +128,8 @@ impl Model {
             suspended: BTreeSet::new(),
             users: BTreeMap::new(),
             groups: BTreeMap::new(),
+            roles: BTreeMap::new(),
+            valid_after: BTreeMap::new(),
             policies: BTreeMap::new(),
             keys: ACCESS_KEYS.map(String::from).into_iter().zip(roots).collect(),
             lost: BTreeMap::new(),
@@ -124,15 +146,19 @@ impl Model {
     }
 
     /// Every document that something has.
-    pub fn documents(&self) -> BTreeSet<&String> {
+    pub fn documents(&self) -> BTreeSet<(bool, &String, Option<&String>)> {
         let users = self.users.values().map(|user| &user.permissions);
+        let roles = self.roles.values().map(|role| &role.permissions);
         let holders = users.chain(self.groups.values().map(|group| &group.permissions));
+        let holders = holders.chain(roles);
         let inline = holders.flat_map(|permissions| permissions.inline.values());
         let versions = self.policies.values().flat_map(|policy| policy.versions.values());
-        inline.chain(versions.map(|(document, _)| document)).collect()
+        let plain = inline.chain(versions.map(|(document, _)| document));
+        let trust = self.roles.values().map(|role| (true, &role.trust.0, role.trust.1.as_ref()));
+        plain.map(|document| (false, document, None)).chain(trust).collect()
     }
 
-    /// Who uses a managed policy: users, groups, bounded users.
+    /// Who uses a managed policy: users, groups, bounded users, roles, bounded roles.
     pub fn uses(&self, policy: &str) -> Vec<String> {
         let mut uses = Vec::new();
         for user in self.users.values() {
@@ -141,6 +167,14 @@ impl Model {
             }
             if user.boundary.as_deref() == Some(policy) {
                 uses.push(format!("3 {}", user.id));
+            }
+        }
+        for role in self.roles.values() {
+            if role.permissions.attached.contains(policy) {
+                uses.push(format!("4 {}", role.id));
+            }
+            if role.boundary.as_deref() == Some(policy) {
+                uses.push(format!("5 {}", role.id));
             }
         }
         let groups = self.groups.values().filter(|g| g.permissions.attached.contains(policy));
@@ -179,6 +213,9 @@ impl Model {
             Author::System => return true,
             Author::Key(account, key) => (*account, None, Some(*key)),
             Author::User(account, number, key) => (*account, Some(user_id(*number)), *key),
+            Author::Session(account, number, issued) => {
+                return self.may_ask_in_session(at, *account, &role_id(*number), *issued);
+            }
         };
         let mut hangs_on = BTreeSet::new();
         let mut accounts = vec![account];
@@ -205,6 +242,26 @@ impl Model {
             && hangs_on.iter().all(|id| self.lost_at(id) <= at)
     }
 
+    fn may_ask_in_session(&self, at: u64, account: u64, role: &str, issued: u64) -> bool {
+        let Some(role) = self.roles.get(role) else { return false };
+        let accounts = [account, role.account];
+        let mut hangs_on: BTreeSet<_> = role.permissions.attached.iter().cloned().collect();
+        hangs_on.extend(role.boundary.iter().cloned());
+        hangs_on.insert(role.id.clone());
+        hangs_on.extend(accounts.iter().map(ToString::to_string));
+        !accounts.iter().any(|account| self.suspended.contains(account))
+            && hangs_on.iter().all(|id| self.lost_at(id) <= at)
+            && self.valid_after.get(&role.id).is_none_or(|from| issued >= *from)
+    }
+
+    fn role(&mut self, at: u64, account: u64, name: &str) -> Answer<&mut ModelRole> {
+        found(account, name)?;
+        let role = self.roles.values().find(|r| r.account == account && same(&r.name, name));
+        let id = role.ok_or(rejected(Reason::RoleNotFound))?.id.clone();
+        self.fresh(at, &id)?;
+        Ok(self.roles.get_mut(&id).unwrap())
+    }
+
     fn user(&mut self, at: u64, account: u64, name: &str) -> Answer<&mut ModelUser> {
         found(account, name)?;
         let user = self.users.values().find(|u| u.account == account && same(&u.name, name));
@@ -229,7 +286,7 @@ impl Model {
         Ok(self.policies.get_mut(&id).unwrap())
     }
 
-    /// A user or a group: its id, the limit of its inline policies, all its policies.
+    /// A user, a group or a role: its id, the limit of its inline policies, all its policies.
     fn holder(
         &mut self,
         at: u64,
@@ -244,6 +301,10 @@ impl Model {
             EntityKind::Group => {
                 let group = self.group(at, account, name)?;
                 Ok((group.id.clone(), 5120, &mut group.permissions))
+            }
+            EntityKind::Role => {
+                let role = self.role(at, account, name)?;
+                Ok((role.id.clone(), 10240, &mut role.permissions))
             }
             _ => Err(rejected(Reason::Malformed)),
         }
@@ -273,6 +334,9 @@ impl Model {
             }
             EntityKind::Group => {
                 (self.groups.values().any(|g| taken(g.account, &g.name)), Reason::GroupExists)
+            }
+            EntityKind::Role => {
+                (self.roles.values().any(|r| taken(r.account, &r.name)), Reason::RoleExists)
             }
             _ => {
                 let any = self.policies.values().any(|p| taken(p.account, &p.name));
