@@ -16,7 +16,7 @@ const INCLUDE: &str = "../../proto";
 const TIMESTAMP: &str = "google/protobuf/timestamp.proto";
 
 /// The APIs, by their modules: `proto/keystead/MODULE/v1`.
-const APIS: [&str; 2] = ["iam", "kms"];
+const APIS: [&str; 3] = ["iam", "kms", "sts"];
 
 fn main() -> Result<()> {
     println!("cargo:rerun-if-changed={INCLUDE}/keystead/options");

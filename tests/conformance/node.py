@@ -171,8 +171,8 @@ class Process:
 
     def client(self, service="kms", region=REGION, account=ACCOUNT, credentials=None, **config):
         """A boto3 client that neither retries nor checks its parameters; of the account's root,
-        unless credentials are given."""
-        key, secret = credentials or self.credentials(account)
+        unless credentials are given: key and secret, and a session's token besides."""
+        key, secret, *token = credentials or self.credentials(account)
         settings = {"retries": {"total_max_attempts": 1}, "parameter_validation": False}
         return boto3.session.Session().client(
             service,
@@ -180,6 +180,7 @@ class Process:
             endpoint_url=self.endpoint,
             aws_access_key_id=key,
             aws_secret_access_key=secret,
+            aws_session_token=token[0] if token else None,
             verify=self.authority,
             config=botocore.config.Config(**(settings | config)),
         )

@@ -1,7 +1,7 @@
-//! The messages of the KMS and IAM APIs with their wire forms, their validation and the error
+//! The messages of the KMS, IAM and STS APIs with their wire forms, their validation and the error
 //! models; the parsers of signatures and forms.
 //!
-//! `proto/keystead/kms/v1` and `proto/keystead/iam/v1` are the one definition. prost makes the
+//! `kms/v1`, `iam/v1` and `sts/v1` in `proto/keystead` are the one definition. prost makes the
 //! structs of it; the build script makes a table of every message's members ([`MessageShape`]). The
 //! AWS JSON form, the forms and XML of the query protocol, the validation that reports every
 //! violation, and the `Debug` form that hides secrets follow from that table, so that no operation
@@ -32,6 +32,14 @@ pub mod kms {
     include!(concat!(env!("OUT_DIR"), "/kms.rs"));
 }
 
+/// The generated messages of AWS STS, which travel in the query protocol only.
+#[allow(missing_docs, clippy::all, reason = "generated; its comments are those of the protos")]
+#[allow(unused_qualifications, reason = "generated code names everything in full")]
+pub mod sts {
+    include!(concat!(env!("OUT_DIR"), "/keystead.sts.v1.rs"));
+    include!(concat!(env!("OUT_DIR"), "/sts.rs"));
+}
+
 use std::fmt::Debug;
 
 pub use error::{Error, ErrorCode};
@@ -59,4 +67,9 @@ pub fn operations() -> &'static [OperationShape] {
 /// The operations of AWS IAM that there are messages for, sorted by name.
 pub fn iam_operations() -> &'static [OperationShape] {
     iam::OPERATIONS
+}
+
+/// The operations of AWS STS that there are messages for, sorted by name.
+pub fn sts_operations() -> &'static [OperationShape] {
+    sts::OPERATIONS
 }

@@ -378,6 +378,11 @@ pub fn access_denied(principal: impl Display, action: &str, resource: impl Displ
     )
 }
 
+/// A denial to take on a role, whether or not it exists.
+pub fn access_denied_role(principal: impl Display, action: &str, role: impl Display) -> Error {
+    denied(principal, action, format_args!("on resource: {role}"))
+}
+
 /// A denial by one of the caller's own policies, such as `an identity-based policy`.
 pub fn access_denied_explicitly(
     principal: impl Display,

@@ -13,9 +13,12 @@ use zeroize::Zeroizing;
 
 use crate::envelope::{self, Label};
 use crate::material::{KeyMaterial, MaterialBinding};
-use crate::{CryptoError, Key32, OpenError};
+use crate::{CryptoError, Key32, OpenError, kbkdf};
 
 const PURPOSE_LABEL: &str = "keystead.v1.purpose";
+const SESSION_SECRET_LABEL: &str = "keystead.v1.session-secret";
+/// Bytes of the secret access key of a session, before base64.
+pub const SESSION_SECRET_LEN: usize = 30;
 /// The purpose that is no [`Purpose`]: wrapping domain keys is for the keyring alone.
 const DOMAIN_KEY_PURPOSE: &str = "domain-key";
 /// Purpose keys have no epochs of their own: they change with the root key.
@@ -159,6 +162,21 @@ impl Keyring {
             return Err(OpenError);
         }
         envelope::open(Label::Value, self.purpose_key(purpose), binding, sealed)
+    }
+
+    /// The secret access key that belongs to a sealed session token. It is stored nowhere: whoever
+    /// has the keyring and the token derives it.
+    ///
+    /// # Errors
+    /// [`CryptoError::Library`].
+    pub fn session_secret(
+        &self,
+        token: &[u8],
+    ) -> Result<Zeroizing<[u8; SESSION_SECRET_LEN]>, CryptoError> {
+        let mut secret = Zeroizing::new([0; SESSION_SECRET_LEN]);
+        let key = self.purpose_key(Purpose::Credential).expose();
+        kbkdf::derive(key, SESSION_SECRET_LABEL, &[token], &mut *secret)?;
+        Ok(secret)
     }
 
     /// The form in which a domain key is stored and replicated.

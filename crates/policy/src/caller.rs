@@ -124,6 +124,9 @@ impl From<&Principal> for Caller {
         match principal {
             Principal::Root(account) => Self::root(*account),
             Principal::User { account, name, id } => Self::user(*account, name).with_unique_id(id),
+            Principal::Session { account, role, id, session } => {
+                Self::session(*account, role, session).with_unique_id(id)
+            }
         }
     }
 }

@@ -3,11 +3,13 @@
 use keystead_api::{Error, ErrorCode, messages};
 use keystead_crypto::constant_time_eq;
 use keystead_state::{Credential, View};
-use keystead_types::{AccessKeyId, AccountId, Principal, PrincipalArn, UserId};
+use keystead_types::{AccessKeyId, AccountId, Principal, PrincipalArn, UnixMillis, UserId};
+use zeroize::Zeroizing;
 
 use crate::front::{Authentication, WireRequest};
 use crate::region::RegionServer;
-use crate::sigv4::{self, Expect, Rejection};
+use crate::sessions::{self, Session};
+use crate::sigv4::{self, Expect, Rejection, SigningKey};
 
 /// Region that global services are signed for.
 const GLOBAL_REGION: &str = "us-east-1";
@@ -18,6 +20,18 @@ pub(crate) struct Caller {
     pub(crate) principal: Principal,
     /// The access key, where it was one that told who calls.
     pub(crate) access_key_id: Option<AccessKeyId>,
+    /// The session, where it was temporary credentials that told.
+    pub(crate) session: Option<Session>,
+}
+
+impl Caller {
+    /// The access key that the state knows, which for a session is the one behind it.
+    pub(crate) fn stored_key(&self) -> Option<&AccessKeyId> {
+        match &self.session {
+            Some(session) => session.issuer.as_ref().map(|issuer| &issuer.id),
+            None => self.access_key_id.as_ref(),
+        }
+    }
 }
 
 /// Why there is no caller.
@@ -87,7 +101,16 @@ fn signed(
     let services = [service];
     let expect = Expect::new(&regions, &services);
     authorization.check(request.time, &expect)?;
-    authorization.refuse_session_token()?;
+    if let Some(token) = authorization.session_token {
+        let (session, secret) = session(region, token)?;
+        if session.access_key_id().as_str() != authorization.access_key_id {
+            return Err(Rejection::InvalidToken.into());
+        }
+        let (date, scope) = (authorization.scope_date, authorization.region);
+        let key = SigningKey::derive(&secret, date, scope, authorization.service);
+        sigv4::verify(&signed, &authorization, &key, request.time, &expect)?;
+        return Ok(in_session(request, view, session)?);
+    }
     let credential = active(view, authorization.access_key_id)?;
     let key = region.signing_key(
         credential,
@@ -99,11 +122,15 @@ fn signed(
     Ok(caller(view, credential)?)
 }
 
-/// `Bearer ACCESS_KEY:SECRET`, where the listener takes such tokens.
+/// `Bearer ACCESS_KEY:SECRET` or `Bearer SESSION_TOKEN`, where the listener takes such tokens. A
+/// session token needs no secret beside it: only who was given the credentials has it.
 fn bearer(request: &WireRequest, region: &RegionServer, view: &View) -> Result<Caller, Denied> {
     let header = request.header("authorization").ok_or(Rejection::MissingAuthentication)?;
     let token = header.strip_prefix("Bearer ").ok_or(Rejection::InvalidToken)?;
-    let (id, secret) = token.split_once(':').ok_or(Rejection::InvalidToken)?;
+    let Some((id, secret)) = token.split_once(':') else {
+        let (session, _) = session(region, token)?;
+        return Ok(in_session(request, view, session)?);
+    };
     let credential = active(view, id)?;
     let expected = region.secret(credential)?;
     if constant_time_eq(&expected, secret.as_bytes()) {
@@ -121,7 +148,21 @@ fn certified(request: &WireRequest, view: &View) -> Result<Caller, Denied> {
         return Err(Rejection::InvalidToken.into());
     }
     let principal = principal(view, named.account(), user.as_ref())?;
-    Ok(Caller { principal, access_key_id: None })
+    Ok(Caller { principal, access_key_id: None, session: None })
+}
+
+/// The session of a token that this region made, and its secret access key.
+fn session(region: &RegionServer, token: &str) -> Result<(Session, Zeroizing<String>), Denied> {
+    Ok(sessions::open(region.keyring(), token)?.ok_or(Rejection::InvalidToken)?)
+}
+
+/// The caller of a session that still counts. Whoever has waited for its end shall not be let in by
+/// a clock that is behind.
+fn in_session(request: &WireRequest, view: &View, session: Session) -> Result<Caller, Rejection> {
+    let now = UnixMillis(request.time.0.max(view.clock().0));
+    let principal = session.principal(view, now)?;
+    let access_key_id = Some(session.access_key_id());
+    Ok(Caller { principal, access_key_id, session: Some(session) })
 }
 
 fn active<'a>(view: &'a View, id: &str) -> Result<&'a Credential, Rejection> {
@@ -134,7 +175,7 @@ fn active<'a>(view: &'a View, id: &str) -> Result<&'a Credential, Rejection> {
 
 fn caller(view: &View, credential: &Credential) -> Result<Caller, Rejection> {
     let principal = principal(view, credential.account, credential.user.as_ref())?;
-    Ok(Caller { principal, access_key_id: Some(credential.id.clone()) })
+    Ok(Caller { principal, access_key_id: Some(credential.id.clone()), session: None })
 }
 
 /// A user, or the root of an account, of an account that is not suspended.

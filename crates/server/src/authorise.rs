@@ -86,6 +86,7 @@ fn denial(principal: &Principal, resource: &Resource<'_>, verdict: Option<&Verdi
             messages::access_denied_foreign(principal, action)
         }
         Asked::Arn(arn) => messages::access_denied(principal, action, arn),
+        Asked::Role(arn) => messages::access_denied_role(principal, action, arn),
         Asked::Named(arn) => messages::access_denied(principal, action, arn),
         Asked::Anything => messages::access_denied(principal, action, "*"),
     }

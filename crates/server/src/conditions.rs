@@ -12,6 +12,7 @@ use keystead_types::{
 use crate::front::WireRequest;
 use crate::managed_keys::Unmade;
 use crate::resolve::{Asked, Found, Resource};
+use crate::sessions::{Session, SessionTag};
 
 /// What a request says about one of the things it touches.
 #[derive(Debug, Clone, Default)]
@@ -140,6 +141,8 @@ pub(crate) struct Circumstances<'a> {
     pub(crate) region: &'a Region,
     /// None for those whom policies name and who cannot call this service, such as other services.
     pub(crate) principal: Option<&'a Principal>,
+    /// The session in which the principal asks.
+    pub(crate) session: Option<&'a Session>,
     pub(crate) sent: Sent<'a>,
 }
 
@@ -158,6 +161,13 @@ impl Circumstances<'_> {
         match &resource.found {
             Found::Key(key) => self.key(&KeyFacts::from(&**key), &mut context),
             Found::Unmade(unmade) => self.unmade(unmade, &mut context),
+            Found::Role(role) => {
+                for (key, value) in &role.tags {
+                    for family in ["aws:ResourceTag", "iam:ResourceTag"] {
+                        context.add(&format!("{family}/{key}"), value);
+                    }
+                }
+            }
             Found::Named(named) => {
                 named.facts.iter().for_each(|(key, value)| context.add(key, value));
             }
@@ -179,7 +189,8 @@ impl Circumstances<'_> {
     }
 
     fn principal(&self, principal: &Principal, context: &mut Context) {
-        context.add("aws:PrincipalArn", principal.to_string());
+        let arn = principal.role_arn().unwrap_or_else(|| principal.to_string());
+        context.add("aws:PrincipalArn", arn);
         context.add("aws:PrincipalAccount", principal.account().to_string());
         context.add("aws:userid", principal.unique_id());
         context.add("aws:PrincipalIsAWSService", "false");
@@ -187,11 +198,34 @@ impl Circumstances<'_> {
         match principal {
             Principal::Root(_) => context.add("aws:PrincipalType", "Account"),
             Principal::User { .. } => context.add("aws:PrincipalType", "User"),
+            Principal::Session { .. } => context.add("aws:PrincipalType", "AssumedRole"),
         }
         if let Some(name) = principal.user_name() {
             context.add("aws:username", name);
         }
-        for (key, value) in self.view.principal_tags(principal) {
+        self.tags(principal, context);
+        if let Some(session) = self.session {
+            context.add("aws:TokenIssueTime", session.issued.to_string());
+            // Nobody has a device for a second factor.
+            context.add("aws:MultiFactorAuthPresent", "false");
+            let texts = [
+                ("aws:SourceIdentity", &session.source_identity),
+                ("aws:FederatedProvider", &session.provider),
+            ];
+            for (key, text) in texts.into_iter().filter(|(_, text)| !text.is_empty()) {
+                context.add(key, text);
+            }
+        }
+    }
+
+    /// The tags of the principal, where its session has no other one of the same key.
+    fn tags(&self, principal: &Principal, context: &mut Context) {
+        const NONE: &BTreeMap<String, SessionTag> = &BTreeMap::new();
+        let own = self.session.map_or(NONE, |session| &session.tags);
+        let hidden = |key: &str| own.keys().any(|tag| tag.eq_ignore_ascii_case(key));
+        let inherited = self.view.principal_tags(principal).filter(|(key, _)| !hidden(key));
+        let own = own.iter().map(|(key, tag)| (key.as_str(), tag.value.as_str()));
+        for (key, value) in inherited.chain(own) {
             context.add(&format!("aws:PrincipalTag/{key}"), value);
         }
     }

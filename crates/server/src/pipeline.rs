@@ -19,7 +19,7 @@ use bytes::Bytes;
 use keystead_api::{Error, ErrorCode, Wire, messages};
 use keystead_state::{Grant, Key, KeyUse, View, proto};
 use keystead_types::{
-    AccessKeyId, AccountId, AliasArn, CryptographicOperation, GrantOperation, KeyArn, KmsArn,
+    AccountId, AliasArn, CryptographicOperation, GrantOperation, KeyArn, KmsArn,
     Principal, RequestId, UnixMillis,
 };
 
@@ -116,8 +116,7 @@ impl Attempts {
 pub(crate) struct Call<'a> {
     pub(crate) region: &'a RegionServer,
     pub(crate) view: Arc<View>,
-    pub(crate) principal: Principal,
-    pub(crate) access_key_id: Option<AccessKeyId>,
+    pub(crate) caller: Caller,
     request: &'a WireRequest,
     operation: &'static str,
     resources: Vec<Resource<'a>>,
@@ -127,7 +126,7 @@ pub(crate) struct Call<'a> {
 impl Call<'_> {
     /// The caller's account.
     pub(crate) fn account(&self) -> AccountId {
-        self.principal.account()
+        self.caller.principal.account()
     }
 
     /// The action of an operation that has one.
@@ -142,7 +141,7 @@ impl Call<'_> {
 
     /// What is the same for the same request sent again, and for no other.
     pub(crate) fn idempotency(&self) -> Result<[u8; 32], Error> {
-        self.request.idempotency(&self.principal, self.operation)
+        self.request.idempotency(&self.caller.principal, self.operation)
     }
 
     /// The key that target number `at` turned out to be.
@@ -169,7 +168,7 @@ impl Call<'_> {
     /// The caller's grants on target number `at` for an operation.
     pub(crate) fn own_grants(&self, at: usize, operation: GrantOperation) -> Vec<&Grant> {
         let Ok(key) = self.key(at) else { return Vec::new() };
-        question::grants_to(&self.view, key, &self.principal, operation.as_str())
+        question::grants_to(&self.view, key, &self.caller.principal, operation.as_str())
     }
 
     /// The grant that target number `at` turned out to be.
@@ -185,7 +184,8 @@ impl Call<'_> {
         let circumstances = Circumstances {
             view: &self.view,
             region: self.region.name(),
-            principal: Some(&self.principal),
+            principal: Some(&self.caller.principal),
+            session: self.caller.session.as_ref(),
             sent: Sent::Request(self.request),
         };
         let context = circumstances.next_policy(key, owner);
@@ -340,7 +340,7 @@ async fn admit(
     let view = handling.region.barrier(deadline).await?;
     record.index(view.applied());
     let caller = authenticate::authenticate(&handling.request, &handling.region, &view, "kms")?;
-    record.caller(&caller.principal, caller.access_key_id.as_ref());
+    record.caller(&caller);
     Ok((view, caller))
 }
 
@@ -383,6 +383,7 @@ async fn attempt<O: Operation>(
         view: &view,
         region: region.name(),
         principal: Some(&caller.principal),
+        session: caller.session.as_ref(),
         sent: Sent::Request(&handling.request),
     };
     Authoriser::new(&caller.principal, circumstances).check(&mut resources, record)?;
@@ -391,8 +392,7 @@ async fn attempt<O: Operation>(
         region,
         index: AtomicU64::new(view.applied()),
         view,
-        principal: caller.principal,
-        access_key_id: caller.access_key_id,
+        caller,
         request: &handling.request,
         operation: O::NAME,
         resources,

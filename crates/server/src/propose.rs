@@ -2,9 +2,10 @@
 
 use keystead_api::{Error, ErrorCode, messages};
 use keystead_state::proto::{self, command, outcome};
-use keystead_state::{Command, Key, Quotas, View, least_version};
-use keystead_types::{AccessKeyId, AliasArn, KeyId, Origin, Principal};
+use keystead_state::{Command, Key, Quotas, ROLES_VERSION, View, least_version};
+use keystead_types::{AliasArn, KeyId, Origin};
 
+use crate::authenticate::Caller;
 use crate::pipeline::{Call, Failure};
 
 /// What a call may propose.
@@ -12,25 +13,27 @@ pub(crate) struct Operation(command::Operation);
 
 /// Who proposes, and the View that allows it.
 pub(crate) struct Author<'a> {
-    pub(crate) principal: &'a Principal,
-    pub(crate) access_key_id: Option<&'a AccessKeyId>,
+    pub(crate) caller: &'a Caller,
     pub(crate) view: &'a View,
 }
 
 impl Author<'_> {
     /// The command of an operation.
     pub(crate) fn command(&self, request_id: [u8; 32], operation: Operation) -> Command {
+        let Caller { principal, session, .. } = self.caller;
+        let least = least_version(&operation.0);
         Command {
             request_id: request_id.to_vec(),
             time_ms: 0,
-            principal: self.principal.to_string(),
-            user_id: self.principal.user_id().unwrap_or_default().to_owned(),
-            access_key_id: self.access_key_id.map(ToString::to_string).unwrap_or_default(),
+            principal: principal.to_string(),
+            user_id: principal.user_id().unwrap_or_default().to_owned(),
+            access_key_id: self.caller.stored_key().map(ToString::to_string).unwrap_or_default(),
             authorised_at: self.view.applied(),
-            version: least_version(&operation.0),
+            // What is older does not know when sessions end.
+            version: if session.is_some() { least.max(ROLES_VERSION) } else { least },
             quotas: None,
-            role_id: String::new(),
-            session_issued_ms: 0,
+            role_id: principal.role_id().unwrap_or_default().to_owned(),
+            session_issued_ms: session.as_ref().map_or(0, |session| session.ordered.0),
             operation: Some(operation.0),
         }
     }
@@ -55,11 +58,7 @@ pub(crate) async fn attempt(
     call: &Call<'_>,
     operation: impl Into<Operation>,
 ) -> Result<outcome::Result, Failure> {
-    let author = Author {
-        principal: &call.principal,
-        access_key_id: call.access_key_id.as_ref(),
-        view: &call.view,
-    };
+    let author = Author { caller: &call.caller, view: &call.view };
     let mut command = author.command(call.idempotency()?, operation.into());
     // A member of an older version could not apply them.
     if call.view.cluster_version() >= Quotas::VERSION {

@@ -9,26 +9,31 @@ use keystead_types::Principal;
 
 use crate::conditions::Circumstances;
 use crate::resolve::{Found, Resource};
+use crate::sessions::SessionPolicy;
 
 /// Who asks, in which circumstances, and what policies that principal brings along.
 pub(crate) struct Asker<'a> {
     pub(crate) circumstances: Circumstances<'a>,
     caller: Caller,
     own: OwnPolicies,
+    session: Vec<SessionPolicy>,
 }
 
 impl<'a> Asker<'a> {
     /// A principal; one who is gone meanwhile brings nothing.
     pub(crate) fn new(principal: &'a Principal, circumstances: Circumstances<'a>) -> Self {
-        let own = circumstances.view.own_policies(principal.user_id().unwrap_or_default());
+        let own = circumstances.view.own_policies(principal.entity_id().unwrap_or_default());
+        let own = own.unwrap_or_default();
+        let session = circumstances.session.map(|session| session.policies(circumstances.view));
         let circumstances = Circumstances { principal: Some(principal), ..circumstances };
-        Self { circumstances, caller: Caller::from(principal), own: own.unwrap_or_default() }
+        let (caller, session) = (Caller::from(principal), session.unwrap_or_default());
+        Self { circumstances, caller, own, session }
     }
 
     /// Somebody whom policies may name, and who is no principal of the Region.
     pub(crate) fn outsider(caller: Caller, circumstances: Circumstances<'a>) -> Self {
         let circumstances = Circumstances { principal: None, ..circumstances };
-        Self { circumstances, caller, own: OwnPolicies::default() }
+        Self { circumstances, caller, own: OwnPolicies::default(), session: Vec::new() }
     }
 
     /// Puts the question whether the asker may do this to `judge`. There is none where nobody is
@@ -41,16 +46,18 @@ impl<'a> Asker<'a> {
         let owner = resource.owner?;
         let identity: Vec<Attached<'_>> =
             self.own.identity.iter().map(NamedPolicy::attached).collect();
+        let session: Vec<Attached<'_>> =
+            self.session.iter().map(SessionPolicy::attached).collect();
         let key = resource.key();
         let grants = key.map(|key| self.grants(key, operation(resource)));
         let prepared: Vec<_> =
             grants.iter().flatten().map(|grant| PreparedGrant::new(grant)).collect();
         let grants: Vec<_> = prepared.iter().map(PreparedGrant::grant).collect();
         let policies = Policies {
-            key: key.map(|key| &key.policy.document),
+            key: resource.policy().map(|policy| &policy.document),
             identity: &identity,
             boundary: self.own.boundary.as_ref().map(NamedPolicy::attached),
-            session: &[],
+            session: &session,
             grants: &grants,
         };
         let context = asks(&policies).then(|| self.circumstances.context(resource));
@@ -120,7 +127,10 @@ pub(crate) fn grants_to<'v>(
         return Vec::new();
     }
     let account = Principal::Root(principal.account()).to_string();
-    let names: Vec<&str> = principal.user_id().into_iter().chain([account.as_str()]).collect();
+    // A grant may be to a session alone.
+    let session = principal.role_id().map(|_| principal.to_string());
+    let own = principal.entity_id().into_iter().chain(session.as_deref());
+    let names: Vec<&str> = own.chain([account.as_str()]).collect();
     grants_named(view, key, &names, operation)
 }
 
@@ -138,7 +148,7 @@ fn grants_named<'v>(
 
 /// Whether any of the policies looks at the context; most do not.
 fn asks(policies: &Policies<'_>) -> bool {
-    let attached = policies.identity.iter().chain(&policies.boundary);
+    let attached = policies.identity.iter().chain(&policies.boundary).chain(policies.session);
     policies.key.is_some_and(policy::Document::needs_context)
         || attached.into_iter().any(|attached| attached.document.needs_context())
         || policies.grants.iter().any(|grant| grant.source_arn.is_some())

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use keystead_api::{Error, ErrorCode, kms, messages};
 use keystead_crypto::blob::ParsedBlob;
-use keystead_state::{Grant, Key, View};
+use keystead_state::{Grant, Key, Policy, Role, View};
 use keystead_types::{
     AccountId, AliasArn, AliasName, Arn, GrantId, KeyArn, KeyId, KmsArn, PARTITION, Region,
     UnixMillis,
@@ -214,6 +214,15 @@ impl Resource<'_> {
         }
     }
 
+    /// The policy of its own that it has: of a key, or of a role who may take it on.
+    pub(crate) fn policy(&self) -> Option<&Arc<Policy>> {
+        match &self.found {
+            Found::Key(key) => Some(&key.policy),
+            Found::Role(role) => Some(&role.trust_policy),
+            _ => None,
+        }
+    }
+
     /// As policies know it: the ARN of what it is, or of what it would be; `*` for nothing in
     /// particular.
     pub(crate) fn name(&self, region: &Region) -> String {
@@ -221,6 +230,7 @@ impl Resource<'_> {
             Found::Key(key) | Found::Grant { key, .. } => key_arn(region, key).to_string(),
             Found::Unmade(unmade) => key_arn(region, &unmade.key).to_string(),
             Found::Named(named) => named.arn.clone(),
+            Found::Role(role) => role.arn().to_string(),
             _ => self.shown().unwrap_or_default(),
         }
     }
@@ -242,7 +252,7 @@ impl Resource<'_> {
         match &self.asked {
             Asked::Anything => Some("*".to_owned()),
             Asked::Arn(arn) => Some(arn.to_string()),
-            Asked::Named(name) => Some(name.clone()),
+            Asked::Named(name) | Asked::Role(name) => Some(name.clone()),
             Asked::Ciphertext => None,
         }
     }
@@ -257,6 +267,8 @@ pub(crate) enum Asked {
     Arn(KmsArn),
     /// By the ARN of something that is IAM's.
     Named(String),
+    /// By the ARN of a role that is to be taken on.
+    Role(String),
     /// As "the resource associated with this ciphertext".
     Ciphertext,
 }
@@ -283,6 +295,8 @@ pub(crate) enum Found {
     },
     /// Something of IAM's, whether it exists or not.
     Named(Named),
+    /// A role that is to be taken on.
+    Role(Arc<Role>),
     /// Nothing; the error is for those who may know.
     Absent(Error),
 }

@@ -344,8 +344,6 @@ fn session_tokens_belong_to_temporary_keys() {
     let request = with_token.request();
     let authorization = parse(&request).unwrap();
     assert_eq!(authorization.session_token, Some("token"));
-    assert_eq!(authorization.refuse_session_token(), refusal);
-    assert_eq!(parse(&Message::kms().request()).unwrap().refuse_session_token(), Ok(()));
 
     let codes = Rejection::InvalidToken.codes();
     assert_eq!((codes.json, codes.query), ("UnrecognizedClientException", "InvalidClientTokenId"));

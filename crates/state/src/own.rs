@@ -63,10 +63,11 @@ impl View {
         }
     }
 
-    /// The tags of a user; the root of an account has none.
+    /// The tags of a user, or of the role of a session; the root of an account has none.
     pub fn principal_tags(&self, principal: &Principal) -> impl Iterator<Item = (&str, &str)> {
-        let user = principal.user_id().and_then(|id| self.user_by_id(id));
-        let tags = user.map_or(const { &BTreeMap::new() }, |user| &user.tags);
+        let user = principal.user_id().and_then(|id| self.user_by_id(id)).map(|user| &user.tags);
+        let role = principal.role_id().and_then(|id| self.role_by_id(id)).map(|role| &role.tags);
+        let tags = user.or(role).unwrap_or(const { &BTreeMap::new() });
         tags.iter().map(|(key, value)| (key.as_str(), value.as_str()))
     }
 

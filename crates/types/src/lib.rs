@@ -26,5 +26,5 @@ pub use names::{
     Origin, SigningAlgorithm,
 };
 pub use network::Network;
-pub use principal::{Principal, PrincipalArn};
+pub use principal::{Principal, PrincipalArn, SessionArn, SessionName};
 pub use time::UnixMillis;

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use crate::{AccountId, Arn, IamArn, InvalidIdentifier, PARTITION};
+use crate::{AccountId, Arn, IamArn, InvalidIdentifier, PARTITION, RoleName};
 
 /// An authenticated principal, of the kinds that AWS knows.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -20,37 +20,83 @@ pub enum Principal {
         /// The unique id, `AIDA…`, which no other user ever gets.
         id: Arc<str>,
     },
+    /// A session of a role of the account.
+    Session {
+        /// The account of the role.
+        account: AccountId,
+        /// Path and name of the role without a leading slash.
+        role: Arc<str>,
+        /// The unique id of the role, `AROA…`, which no other role ever gets.
+        id: Arc<str>,
+        /// The name that whoever took on the role gave the session.
+        session: Arc<str>,
+    },
 }
 
 impl Principal {
     /// The account that the principal belongs to.
     pub fn account(&self) -> AccountId {
         match self {
-            Self::Root(account) | Self::User { account, .. } => *account,
+            Self::Root(account) | Self::User { account, .. } | Self::Session { account, .. } => {
+                *account
+            }
         }
     }
 
-    /// The unique id that STS and the audit trail show; of the root, its account.
+    /// The unique id that STS and the audit trail show; of the root, its account; of a session,
+    /// that of its role with its own name.
     pub fn unique_id(&self) -> String {
         match self {
             Self::Root(account) => account.to_string(),
             Self::User { id, .. } => id.to_string(),
+            Self::Session { id, session, .. } => format!("{id}:{session}"),
         }
     }
 
-    /// The unique id of a user; the root has none of its own.
+    /// The unique id of a user; others have none of this kind.
     pub fn user_id(&self) -> Option<&str> {
         match self {
-            Self::Root(_) => None,
             Self::User { id, .. } => Some(id),
+            Self::Root(_) | Self::Session { .. } => None,
         }
+    }
+
+    /// The unique id of the role whose session it is.
+    pub fn role_id(&self) -> Option<&str> {
+        match self {
+            Self::Session { id, .. } => Some(id),
+            Self::Root(_) | Self::User { .. } => None,
+        }
+    }
+
+    /// The unique id of the user or the role whose policies count; the root has none.
+    pub fn entity_id(&self) -> Option<&str> {
+        self.user_id().or_else(|| self.role_id())
     }
 
     /// The name of a user, without its path.
     pub fn user_name(&self) -> Option<&str> {
         match self {
-            Self::Root(_) => None,
-            Self::User { name, .. } => Some(name.rsplit_once('/').map_or(name, |(_, name)| name)),
+            Self::User { name, .. } => Some(without_path(name)),
+            Self::Root(_) | Self::Session { .. } => None,
+        }
+    }
+
+    /// The ARN of the role whose session it is.
+    pub fn role_arn(&self) -> Option<String> {
+        match self {
+            Self::Session { account, role, .. } => {
+                Some(format!("arn:{PARTITION}:iam::{account}:role/{role}"))
+            }
+            Self::Root(_) | Self::User { .. } => None,
+        }
+    }
+
+    /// The name of the role whose session it is, without its path.
+    pub fn role_name(&self) -> Option<&str> {
+        match self {
+            Self::Session { role, .. } => Some(without_path(role)),
+            Self::Root(_) | Self::User { .. } => None,
         }
     }
 
@@ -59,8 +105,13 @@ impl Principal {
         match self {
             Self::Root(_) => "Root",
             Self::User { .. } => "IAMUser",
+            Self::Session { .. } => "AssumedRole",
         }
     }
+}
+
+fn without_path(name: &str) -> &str {
+    name.rsplit_once('/').map_or(name, |(_, name)| name)
 }
 
 /// The principal's ARN.
@@ -71,7 +122,61 @@ impl fmt::Display for Principal {
             Self::User { account, name, .. } => {
                 write!(f, "arn:{PARTITION}:iam::{account}:user/{name}")
             }
+            Self::Session { account, role, session, .. } => {
+                let role = without_path(role);
+                write!(f, "arn:{PARTITION}:sts::{account}:assumed-role/{role}/{session}")
+            }
         }
+    }
+}
+
+/// The name of a session: 2 to 64 of `[A-Za-z0-9_+=,.@-]`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SessionName(Arc<str>);
+
+impl SessionName {
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for SessionName {
+    type Err = InvalidIdentifier;
+
+    fn from_str(text: &str) -> Result<Self, InvalidIdentifier> {
+        let allowed = |b: u8| b.is_ascii_alphanumeric() || b"_+=,.@-".contains(&b);
+        let well_formed = (2..=64).contains(&text.len()) && text.bytes().all(allowed);
+        well_formed
+            .then(|| Self(text.into()))
+            .ok_or_else(|| InvalidIdentifier::new("session name", text))
+    }
+}
+
+/// `arn:aws:sts::<account>:assumed-role/<role>/<session>`: the ARN of a role's session, which has no
+/// path. Whether there is such a role is another question.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionArn {
+    /// The account of the role.
+    pub account: AccountId,
+    /// The role.
+    pub role: RoleName,
+    /// The name of the session.
+    pub session: SessionName,
+}
+
+impl FromStr for SessionArn {
+    type Err = InvalidIdentifier;
+
+    fn from_str(text: &str) -> Result<Self, InvalidIdentifier> {
+        let read = || {
+            let arn = Arn::parse(text)?;
+            let ours = arn.partition == PARTITION && arn.service == "sts" && arn.region.is_empty();
+            let account = ours.then_some(arn.account)?.parse().ok()?;
+            let (role, session) = arn.resource.strip_prefix("assumed-role/")?.split_once('/')?;
+            Some(Self { account, role: role.parse().ok()?, session: session.parse().ok()? })
+        };
+        read().ok_or_else(|| InvalidIdentifier::new("session ARN", text))
     }
 }
 
@@ -125,6 +230,35 @@ impl FromStr for PrincipalArn {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sessions_are_known_by_their_roles() {
+        let account = "111122223333".parse().unwrap();
+        let text = "arn:aws:sts::111122223333:assumed-role/deploy/ci-1";
+        let role: Arc<str> = "team/deploy".into();
+        let id: Arc<str> = "AROAQ3EGVXKZ7N2YH5W40".into();
+        let session = Principal::Session { account, role, id, session: "ci-1".into() };
+        assert_eq!(session.to_string(), text);
+        assert_eq!(session.unique_id(), "AROAQ3EGVXKZ7N2YH5W40:ci-1");
+        assert_eq!(session.user_id(), None);
+        assert_eq!(session.role_name(), Some("deploy"));
+        let role_arn = "arn:aws:iam::111122223333:role/team/deploy";
+        assert_eq!(session.role_arn().as_deref(), Some(role_arn));
+        let parsed: SessionArn = text.parse().unwrap();
+        assert_eq!((parsed.role.as_str(), parsed.session.as_str()), ("deploy", "ci-1"));
+        for text in [
+            "",
+            role_arn,
+            "arn:aws:sts::111122223333:assumed-role/deploy",
+            "arn:aws:sts::111122223333:assumed-role/deploy/a",
+            "arn:aws:sts::111122223333:assumed-role/deploy/a b",
+            "arn:aws:sts::111122223333:assumed-role/team/deploy/ci-1",
+            "arn:aws:iam::111122223333:assumed-role/deploy/ci-1",
+            "arn:aws:sts:us-east-1:111122223333:assumed-role/deploy/ci-1",
+        ] {
+            assert!(text.parse::<SessionArn>().is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn principal_arns_have_one_text_form() {

@@ -92,6 +92,9 @@ fault_codes! {
     ServiceFailure = 500, "The service failed.";
     UnmodifiableEntity = 400, "The entity is the service's own.";
 
+    // What STS's model names besides.
+    PackedPolicyTooLarge = 400, "Session policies and tags are larger than a session can hold.";
+
     // What every action may answer besides.
     AccessDenied = 403, "The caller is not allowed to.";
     ExpiredToken = 403, "The session has expired.";

@@ -208,6 +208,72 @@ pub fn internal() -> Fault {
     Fault::new(FaultCode::InternalFailure, text)
 }
 
+/// The root of an account that would take on a role.
+pub fn root_takes_no_role() -> Fault {
+    Fault::new(FaultCode::AccessDenied, "Roles may not be assumed by root accounts.")
+}
+
+/// Temporary credentials with which others are asked for.
+pub fn session_makes_no_session() -> Fault {
+    let text = "Cannot call GetSessionToken with session credentials";
+    Fault::new(FaultCode::AccessDenied, text)
+}
+
+/// A code of a device for a second factor; nobody has one.
+pub fn no_second_factor() -> Fault {
+    let text = "MultiFactorAuthentication failed with invalid MFA one time pass code.";
+    Fault::new(FaultCode::AccessDenied, text)
+}
+
+/// What is no role's ARN.
+pub fn invalid_role_arn(arn: impl Display) -> Fault {
+    Fault::new(FaultCode::ValidationError, format!("{arn} is invalid"))
+}
+
+/// A session that would last longer than the role allows.
+pub fn session_too_long() -> Fault {
+    let text = "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.";
+    Fault::new(FaultCode::ValidationError, text)
+}
+
+/// A session, made by a session of a role, that would last longer than such may.
+pub fn chained_session_too_long() -> Fault {
+    let text = "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed \
+                by role chaining.";
+    Fault::new(FaultCode::ValidationError, text)
+}
+
+/// Session tags of which two have the same key.
+pub fn repeated_session_tag() -> Fault {
+    let text = "Duplicate tag keys found. Please note that Tag keys are case insensitive.";
+    Fault::new(FaultCode::ValidationError, text)
+}
+
+/// A transitive tag key without a tag.
+pub fn transitive_tag_absent() -> Fault {
+    let text = "The specified transitive tag key must be included in the requested tags.";
+    Fault::new(FaultCode::ValidationError, text)
+}
+
+/// A session tag that the calling session has handed down already.
+pub fn transitive_tag_conflict() -> Fault {
+    let text = "One of the specified transitive tag keys can't be set because it conflicts with a \
+                transitive tag key from the calling session.";
+    Fault::new(FaultCode::ValidationError, text)
+}
+
+/// Session policies and tags that do not fit, by how much of the room they would take.
+pub fn packed_policy_too_large(percent: impl Display) -> Fault {
+    let text = format!("Packed size of session tags and policies consumes {percent}% of allotted space.");
+    Fault::new(FaultCode::PackedPolicyTooLarge, text)
+}
+
+/// A managed policy that a session of the role cannot have.
+pub fn session_policy_not_found(arn: impl Display) -> Fault {
+    let text = format!("PolicyArns: {arn} is no managed policy of the role's account.");
+    Fault::new(FaultCode::ValidationError, text)
+}
+
 fn not_found(text: String) -> Fault {
     Fault::new(FaultCode::NoSuchEntity, text)
 }

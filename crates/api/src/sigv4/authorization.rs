@@ -132,17 +132,6 @@ impl Authorization<'_> {
         }
     }
 
-    /// Refuses every session token: for where only long-term credentials exist.
-    ///
-    /// # Errors
-    /// [`Rejection::InvalidToken`] when there is a token.
-    pub fn refuse_session_token(&self) -> Result<(), Rejection> {
-        match self.session_token {
-            Some(_) => Err(Rejection::InvalidToken),
-            None => Ok(()),
-        }
-    }
-
     fn check_clock(&self, now: i64) -> Result<(), Rejection> {
         let (earliest, latest) =
             (now.saturating_sub(MAX_SKEW_SECONDS), now.saturating_add(MAX_SKEW_SECONDS));

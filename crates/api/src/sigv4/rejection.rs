@@ -106,6 +106,9 @@ pub enum Rejection {
     /// An unknown access key, or a session token that does not belong to the key.
     #[error("The security token included in the request is invalid.")]
     InvalidToken,
+    /// A session whose time is over.
+    #[error("The security token included in the request is expired")]
+    ExpiredToken,
     /// `host` is not among the signed headers.
     #[error("'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.")]
     HostNotSigned,
@@ -175,6 +178,7 @@ impl Rejection {
             | Self::ContentHashMismatch
             | Self::SignatureMismatch => ErrorCode::InvalidSignatureException,
             Self::InvalidToken => ErrorCode::UnrecognizedClientException,
+            Self::ExpiredToken => ErrorCode::ExpiredTokenException,
         }
     }
 }

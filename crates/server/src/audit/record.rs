@@ -10,6 +10,8 @@ use keystead_types::{AccessKeyId, AccountId, KmsArn, Principal, Region, RequestI
 use serde::{Serialize, Serializer};
 
 use super::Parameters;
+use crate::authenticate::Caller;
+use crate::sessions::Session;
 
 /// Characters of a user agent that are kept.
 const USER_AGENT: usize = 1024;
@@ -75,6 +77,61 @@ struct Identity {
     access_key_id: Option<Shown<AccessKeyId>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     user_name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session_context: Option<SessionContext>,
+}
+
+/// Of temporary credentials: whose they are, and since when.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct SessionContext {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session_issuer: Option<SessionIssuer>,
+    attributes: SessionAttributes,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source_identity: Option<String>,
+}
+
+/// The role of a session.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct SessionIssuer {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    principal_id: String,
+    arn: String,
+    account_id: Shown<AccountId>,
+    user_name: String,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct SessionAttributes {
+    creation_date: Shown<UnixMillis>,
+    mfa_authenticated: &'static str,
+}
+
+impl SessionContext {
+    fn new(principal: &Principal, session: &Session) -> Self {
+        let issuer = || {
+            Some(SessionIssuer {
+                kind: "Role",
+                principal_id: principal.role_id()?.to_owned(),
+                arn: principal.role_arn()?,
+                account_id: Shown(principal.account()),
+                user_name: principal.role_name()?.to_owned(),
+            })
+        };
+        let source_identity = &session.source_identity;
+        Self {
+            session_issuer: issuer(),
+            attributes: SessionAttributes {
+                creation_date: Shown(session.issued),
+                mfa_authenticated: "false",
+            },
+            source_identity: (!source_identity.is_empty()).then(|| source_identity.clone()),
+        }
+    }
 }
 
 /// What Keystead adds: the log index of the state that the request was evaluated against.
@@ -147,6 +204,7 @@ impl Record {
                 account_id: None,
                 access_key_id: None,
                 user_name: None,
+                session_context: None,
             },
             event_time: Shown(origin.time),
             event_source: origin.service,
@@ -175,14 +233,16 @@ impl Record {
         self.read_only = read_only;
     }
 
-    pub(crate) fn caller(&mut self, principal: &Principal, access_key_id: Option<&AccessKeyId>) {
+    pub(crate) fn caller(&mut self, caller: &Caller) {
+        let Caller { principal, access_key_id, session } = caller;
         self.user_identity = Identity {
             kind: principal.kind(),
             principal_id: Some(principal.unique_id()),
             arn: Some(Shown(principal.clone())),
             account_id: Some(Shown(principal.account())),
-            access_key_id: access_key_id.cloned().map(Shown),
+            access_key_id: access_key_id.clone().map(Shown),
             user_name: principal.user_name().map(str::to_owned),
+            session_context: session.as_ref().map(|session| SessionContext::new(principal, session)),
         };
         self.recipient_account_id = Some(Shown(principal.account()));
     }

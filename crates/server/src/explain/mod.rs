@@ -10,7 +10,7 @@ mod who_can;
 use std::collections::HashSet;
 
 use keystead_state::{Key, View};
-use keystead_types::{AccountId, KeyState, Principal, PrincipalArn};
+use keystead_types::{AccountId, KeyState, Principal, PrincipalArn, SessionArn};
 
 use crate::admin::proto;
 use crate::conditions::{Circumstances, Sent, Supposed};
@@ -76,6 +76,7 @@ impl Explainer<'_> {
             view: self.view,
             region: self.region.name(),
             principal: None,
+            session: None,
             sent: Sent::Supposed(supposed),
         }
     }
@@ -87,8 +88,11 @@ impl Explainer<'_> {
 
     /// The principal of an ARN, as authentication makes it.
     fn principal(&self, arn: &str) -> Result<Principal, NoAnswer> {
+        if let Ok(session) = arn.parse() {
+            return self.session(&session);
+        }
         let named: PrincipalArn = arn.parse().map_err(|_| {
-            let text = format!("{arn:?} is not the ARN of an account's root or of a user.");
+            let text = format!("{arn:?} is not the ARN of an account's root, a user or a session.");
             NoAnswer::Invalid(text)
         })?;
         let account = named.account();
@@ -100,6 +104,19 @@ impl Explainer<'_> {
         let id = self.view.principal_id(&named).ok_or_else(absent)?;
         let name = user.friendly_name().into();
         Ok(Principal::User { account, name, id: id.to_string().into() })
+    }
+
+    /// A session of a role that is there, made without tags and policies of its own.
+    fn session(&self, arn: &SessionArn) -> Result<Principal, NoAnswer> {
+        let role = self.view.role_named(arn.account, &arn.role).ok_or_else(|| {
+            NoAnswer::Absent(format!("There is no role {} in account {}.", arn.role, arn.account))
+        })?;
+        Ok(Principal::Session {
+            account: role.account,
+            role: role.arn().friendly_name().into(),
+            id: role.id.to_string().into(),
+            session: arn.session.as_str().into(),
+        })
     }
 
     /// The decision, and all that did not decide: the statements, the grants to the asker, and

@@ -9,7 +9,7 @@ use futures::future::BoxFuture;
 use http::{HeaderMap, Response, StatusCode};
 use keystead_api::query::{self, Fault, FaultCode, IAM_NAMESPACE, Params, STS_NAMESPACE, messages};
 use keystead_api::sigv4::scoped_service;
-use keystead_api::{Error, OperationShape, iam_operations};
+use keystead_api::{Error, OperationShape, iam_operations, sts_operations};
 use keystead_state::View;
 use tonic::body::Body;
 
@@ -20,6 +20,8 @@ use crate::iam;
 use crate::pipeline::hide_time;
 use crate::pipeline::{Attempts, Failure};
 use crate::region::RegionServer;
+use crate::sigv4::Rejection;
+use crate::sts;
 use crate::throttle::Class;
 
 /// Carries out one action, from the parameters to the body of the reply.
@@ -58,8 +60,8 @@ static STS: Service = Service {
     scope: "sts",
     source: "sts.amazonaws.com",
     namespace: STS_NAMESPACE,
-    built: &[("GetCallerIdentity", get_caller_identity)],
-    known: || &[],
+    built: sts::OPERATIONS,
+    known: sts_operations,
 };
 static IAM: Service = Service {
     scope: "iam",
@@ -78,6 +80,16 @@ impl Service {
             _ if IAM.find(action).is_some() => &IAM,
             _ => &STS,
         }
+    }
+
+    /// Temporary credentials of a user or a root are for all services but IAM, as long as nobody
+    /// has a second factor.
+    fn refuse_session(&self, caller: &Caller) -> Result<(), Denied> {
+        let of_user = caller.session.as_ref().is_some_and(|session| !session.is_of_role());
+        if of_user && self.scope == IAM.scope {
+            return Err(Rejection::InvalidToken.into());
+        }
+        Ok(())
     }
 
     fn find(&self, action: &str) -> Option<Action> {
@@ -142,7 +154,8 @@ async fn answer(
             let view = region.barrier(attempts.deadline).await?;
             record.index(view.applied());
             let caller = authenticate::authenticate_query(request, region, &view, service.scope)?;
-            record.caller(&caller.principal, caller.access_key_id.as_ref());
+            record.caller(&caller);
+            service.refuse_session(&caller)?;
             let account = caller.principal.account();
             if attempts.is_first() {
                 region.throttle.charge(account, Class::Iam)?;
@@ -168,13 +181,6 @@ async fn answer(
     let result = recorded.and(result);
     crate::metrics::request(name, result.as_ref().err().map(|fault| fault.code().as_str()));
     result
-}
-
-fn get_caller_identity<'a>(call: &'a QueryCall<'a>, _: &'a mut Record) -> BoxFuture<'a, Attempted> {
-    let principal = &call.caller.principal;
-    let (arn, account) = (principal.to_string(), principal.account().to_string());
-    let body = query::get_caller_identity_xml(&arn, &principal.unique_id(), &account, call.id);
-    Box::pin(async { Ok(body) })
 }
 
 impl From<Denied> for Fault {

@@ -45,14 +45,28 @@ impl<'a> Call<'a> {
 
     /// The user of a request that may leave out its name and mean the caller; none for a root.
     pub(super) fn user_or_self(&self, name: Option<&str>) -> Result<Option<&'a Arc<User>>, Fault> {
-        name.map_or_else(|| Ok(self.own_user()), |name| self.user(name).map(Some))
+        match name {
+            Some(name) => self.user(name).map(Some),
+            None => self.refuse_role().map(|()| self.own_user()),
+        }
     }
 
     /// The same, as commands name the owner of access keys.
     pub(super) fn owner_name(&self, name: Option<&str>) -> Result<String, Fault> {
         match name {
             Some(name) => user_name(name),
-            None => Ok(self.own_user().map(|user| user.name.to_string()).unwrap_or_default()),
+            None => {
+                self.refuse_role()?;
+                Ok(self.own_user().map(|user| user.name.to_string()).unwrap_or_default())
+            }
+        }
+    }
+
+    /// Refuses a session of a role, which is neither a user nor the root.
+    fn refuse_role(&self) -> Result<(), Fault> {
+        match self.principal.role_id() {
+            Some(_) => Err(messages::user_name_required()),
+            None => Ok(()),
         }
     }
 

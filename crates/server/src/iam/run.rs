@@ -36,8 +36,7 @@ pub(super) fn change<'a, O: Change>(
         let input: O = admit(request, record)?;
         let operation = input.command(call(request, &request.view))?;
         let principal = &request.caller.principal;
-        let access_key_id = request.caller.access_key_id.as_ref();
-        let author = Author { principal, access_key_id, view: &request.view };
+        let author = Author { caller: &request.caller, view: &request.view };
         let request_id =
             request.request.idempotency(principal, O::OPERATION).map_err(Fault::from)?;
         let command = author.command(request_id, operation);
@@ -75,6 +74,7 @@ fn admit<O: Operation>(request: &QueryCall<'_>, record: &mut Record) -> Result<O
         view: &request.view,
         region: request.region.name(),
         principal: Some(&request.caller.principal),
+        session: request.caller.session.as_ref(),
         sent: Sent::Request(request.request),
     };
     Authoriser::new(&request.caller.principal, circumstances).check(&mut resources, record)?;

@@ -187,7 +187,7 @@ fn refuse_more_than_the_caller_has(
         return Ok(());
     }
     let arn = call.key_arn(call.key(0)?);
-    Err(messages::access_denied(&call.principal, "kms:CreateGrant", arn))
+    Err(messages::access_denied(&call.caller.principal, "kms:CreateGrant", arn))
 }
 
 fn record(call: &Call<'_>, input: &kms::CreateGrantRequest) -> Result<proto::GrantRecord, Error> {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use keystead_policy::{
     Attached, Caller, Context, Kind, NamedPrincipal, Policies, Query, can_put_key_policy,
 };
-use keystead_types::{AccountId, IamArn, KeyArn, KeyId, PrincipalArn};
+use keystead_types::{AccountId, IamArn, KeyArn, KeyId, PrincipalArn, SessionArn};
 
 use super::{Execution, done, fresh_customer_key};
 use crate::iam::NamedPolicy;
@@ -67,6 +67,10 @@ pub(super) fn resolve(view: &View, named: &NamedPrincipal) -> Option<Option<(Str
         }
         NamedPrincipal::Account(account) => view.account(*account).map(|_| None),
         NamedPrincipal::Arn(arn) => {
+            // A session has no id of its own that would outlast it.
+            if let Ok(session) = arn.parse::<SessionArn>() {
+                return view.role_named(session.account, &session.role).map(|_| None);
+            }
             let id = view.unique_id(&arn.parse().ok()?)?;
             Some(Some((arn.clone(), id)))
         }
