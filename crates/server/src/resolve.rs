@@ -218,6 +218,7 @@ impl Resource<'_> {
     pub(crate) fn policy(&self) -> Option<&Arc<Policy>> {
         match &self.found {
             Found::Key(key) => Some(&key.policy),
+            Found::Unmade(unmade) => Some(&unmade.key.policy),
             Found::Role(role) => Some(&role.trust_policy),
             _ => None,
         }
