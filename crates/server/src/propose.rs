@@ -142,7 +142,7 @@ pub(crate) fn rejection(call: &Call<'_>, reason: proto::Reason) -> Error {
             about_key(|arn| messages::origin_not_valid(arn, Origin::AwsKms))
         }
         Reason::KeyAwsManaged => key().map_or_else(messages::internal, |arn| {
-            messages::access_denied(&call.principal, &call.action(), arn)
+            messages::access_denied(&call.caller.principal, &call.action(), arn)
         }),
         Reason::AliasReserved => messages::alias_reserved(),
         Reason::Unspecified
