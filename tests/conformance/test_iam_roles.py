@@ -202,7 +202,7 @@ def test_the_boundary_of_a_role(iam):
     iam.delete_role_permissions_boundary(RoleName=role)
     assert boundary() is None
     iam.delete_policy(PolicyArn=second)
-    with refused("NoSuchEntity", f"Policy {second} does not exist or is not attachable."):
+    with refused("NoSuchEntity", f"Policy {second} was not found."):
         iam.put_role_permissions_boundary(RoleName=role, PermissionsBoundary=second)
 
 
@@ -300,8 +300,8 @@ def test_what_is_not_there(iam):
         (iam.update_role_description, {"Description": ""}),
         (iam.delete_role, {}),
         (iam.update_assume_role_policy, {"PolicyDocument": json.dumps(trust({"AWS": ROOT}))}),
-        (iam.tag_role, {"Tags": []}),
-        (iam.untag_role, {"TagKeys": []}),
+        (iam.tag_role, {"Tags": [{"Key": "a", "Value": ""}]}),
+        (iam.untag_role, {"TagKeys": ["a"]}),
         (iam.list_role_tags, {}),
         (iam.put_role_policy, {"PolicyName": "p", "PolicyDocument": READ}),
         (iam.get_role_policy, {"PolicyName": "p"}),
