@@ -151,12 +151,13 @@ class TestGetSessionToken:
             sts.get_session_token(SerialNumber="arn:aws:iam::000000000000:mfa/x", TokenCode="123456")
 
 
+@pytest.fixture(scope="module")
+def credentials(sts):
+    return keys_of(sts.get_session_token())
+
+
 class TestTokens:
     """What is no token of this region, or not of this access key."""
-
-    @pytest.fixture(scope="class")
-    def credentials(self, sts):
-        return keys_of(sts.get_session_token())
 
     def test_a_key_without_its_token(self, node, credentials):
         check_dead(node, credentials[:2])
