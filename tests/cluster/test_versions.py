@@ -41,6 +41,8 @@ def test_the_last_upgraded_node_brings_what_is_new():
                 kms.enable_key_rotation(KeyId=key)
             with refused("UnsupportedOperationException", UPGRADE_FIRST):
                 kms.create_key(Origin="EXTERNAL")
+            with refused("UnsupportedOperationException", UPGRADE_FIRST):
+                kms.describe_key(KeyId="alias/aws/s3")
 
         is_old()
         for number in range(2):
@@ -54,9 +56,10 @@ def test_the_last_upgraded_node_brings_what_is_new():
 
         upgrade(last)
         cluster.await_leader()
-        eventually(lambda: versions(cluster) == {2}, 30, cluster.describe)
+        eventually(lambda: versions(cluster) == {3}, 30, cluster.describe)
         kms.enable_key_rotation(KeyId=key)
         assert kms.get_key_rotation_status(KeyId=key)["KeyRotationEnabled"]
+        assert kms.describe_key(KeyId="alias/aws/s3")["KeyMetadata"]["KeyManager"] == "AWS"
         # It has two by the rules of then.
         with refused("LimitExceededException", "A key cannot have more than 1 aliases."):
             kms.create_alias(AliasName="alias/third", TargetKeyId=key)

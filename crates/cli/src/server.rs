@@ -60,7 +60,8 @@ pub async fn run(arguments: ConfigArguments) -> Result<()> {
         FileSeal::open(&config.seal).context("open the seal that `keystead cluster init` made")?;
     let audit = AuditTrail::file(&config.audit)
         .with_context(|| format!("open the audit trail {}", config.audit.display()))?;
-    let clients = Listener::bind(config.clients, tls(&config)?).await?;
+    let clients =
+        Listener::bind(config.clients, tls(&config)?).await?.behind(config.proxies.clone());
     let peers = match config.peers {
         Some(address) => Some(bind_peers(address).await?),
         None => None,
@@ -227,8 +228,9 @@ impl Serving<'_> {
             }
         }
         let options = FrontOptions::default();
-        let front =
-            Arc::new(Front::new(regions.to_vec(), audit.clone(), readiness.clone(), options));
+        let front = Front::new(regions.to_vec(), audit.clone(), readiness.clone(), options)
+            .behind(config.proxies.clone());
+        let front = Arc::new(front);
         let grace = config.shutdown_grace;
         let stopping = watch::Sender::new(false);
         let mut stopped = stopping.subscribe();

@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use keystead_types::Network;
+
 use crate::context::Context;
 use crate::defect::{Defect, planted};
 use crate::document::Kind;
@@ -9,7 +11,7 @@ use crate::error::{At, PolicyError, Reason};
 use crate::json::Json;
 use crate::keys;
 use crate::pattern::{Pattern, Syntax};
-use crate::value::{self, Decimal, Network};
+use crate::value::{self, Decimal};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Condition {
@@ -238,7 +240,9 @@ impl Values {
                 let read = |text: &str| value::is_base64(text).then(|| text.to_owned());
                 Self::Binary(each(json, at, typed("base64", read))?)
             }
-            Family::Ip => Self::Ip(each(json, at, typed("an address range", Network::parse))?),
+            Family::Ip => {
+                Self::Ip(each(json, at, typed("an address range", |text| text.parse().ok()))?)
+            }
             Family::Arn => Self::Arn(each(json, at, |text| ArnPattern::parse(text, syntax(true)))?),
         })
     }

@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use keystead_state::{Command, Outcome, View};
 use keystead_types::{ClusterId, NodeId, UnixMillis};
+use openraft::Raft;
 use openraft::async_runtime::WatchReceiver;
 use openraft::errors::{InitializeError, RaftError};
-use openraft::Raft;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 

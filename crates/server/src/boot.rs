@@ -12,6 +12,7 @@ use keystead_raft::{
     DiskGuard, Format, FormatError, InitialiseError, MemStore, Member, MinFree, Node, NodeOptions,
     OpenError, Reads, RocksStore, SnapshotStore, StartError,
 };
+use keystead_state::least_version;
 use keystead_state::proto::{self, command, outcome};
 use keystead_types::{
     AccessKeyId, AccountId, AliasName, ClusterId, KeyId, KeySpec, KeyUsage, NodeId, Origin, Region,
@@ -411,7 +412,11 @@ async fn initialise(server: &RegionServer, format: &Format) -> Result<(), BootEr
     )
     .await?;
     // Before there is a key to use, so that all uses of all keys are known.
-    propose(server, command::Operation::RecordKeyUses(proto::RecordKeyUses::default())).await
+    let uses = command::Operation::RecordKeyUses(proto::RecordKeyUses::default());
+    if least_version(&uses) > server.view().cluster_version() {
+        return Ok(());
+    }
+    propose(server, uses).await
 }
 
 pub(crate) async fn propose(

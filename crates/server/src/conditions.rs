@@ -10,6 +10,7 @@ use keystead_types::{
 };
 
 use crate::front::WireRequest;
+use crate::managed_keys::Unmade;
 use crate::resolve::{Asked, Found, Resource};
 use crate::sessions::{Session, SessionTag};
 
@@ -159,6 +160,7 @@ impl Circumstances<'_> {
         self.sent(&mut context);
         match &resource.found {
             Found::Key(key) => self.key(&KeyFacts::from(&**key), &mut context),
+            Found::Unmade(unmade) => self.unmade(unmade, &mut context),
             Found::Role(role) => {
                 for (key, value) in &role.tags {
                     for family in ["aws:ResourceTag", "iam:ResourceTag"] {
@@ -263,6 +265,12 @@ impl Circumstances<'_> {
         context.add_default("kms:PolicyName", "default");
         context.add_default("kms:BypassPolicyLockoutSafetyCheck", "false");
         context
+    }
+
+    /// The same as once it is made.
+    fn unmade(&self, unmade: &Unmade, context: &mut Context) {
+        self.key(&KeyFacts::from(&*unmade.key), context);
+        context.add("kms:ResourceAliases", unmade.alias.as_str());
     }
 
     fn key(&self, key: &KeyFacts<'_>, context: &mut Context) {

@@ -22,6 +22,7 @@ mod front;
 mod grant_token;
 mod iam;
 mod import_token;
+mod managed_keys;
 pub mod metrics;
 mod naming;
 mod operations;
@@ -51,7 +52,7 @@ pub mod process {
 }
 
 pub use audit::AuditTrail;
-pub use front::{Front, FrontOptions, Listener, ListenerError};
+pub use front::{Front, FrontOptions, Listener, ListenerError, ProxyOptions};
 pub use keystead_policy::MAX_KEY_POLICY_BYTES;
 pub use keystead_raft::peer;
 pub use keystead_raft::{Member, MinFree, Reads, Status};

@@ -29,6 +29,7 @@ use crate::authorise::Authoriser;
 use crate::conditions::{Circumstances, KeyFacts, Sent};
 use crate::front::WireRequest;
 use crate::grant_token;
+use crate::managed_keys::Unmade;
 use crate::operations::{Operation, key_state};
 use crate::question;
 use crate::region::RegionServer;
@@ -128,6 +129,11 @@ impl Call<'_> {
         self.caller.principal.account()
     }
 
+    /// The action of an operation that has one.
+    pub(crate) fn action(&self) -> String {
+        format!("kms:{}", self.operation)
+    }
+
     /// The id by which the audit trail knows the request.
     pub(crate) fn request_id(&self) -> RequestId {
         self.request.request_id
@@ -143,6 +149,14 @@ impl Call<'_> {
         match self.resources.get(at).map(|resource| &resource.found) {
             Some(Found::Key(key)) => Ok(key),
             _ => Err(messages::internal()),
+        }
+    }
+
+    /// The AWS-managed key that target number `at` stands for, if that is not made yet.
+    pub(crate) fn unmade(&self, at: usize) -> Option<&Unmade> {
+        match &self.resources.get(at)?.found {
+            Found::Unmade(unmade) => Some(unmade),
+            _ => None,
         }
     }
 
@@ -391,7 +405,7 @@ async fn attempt<O: Operation>(
         record.warning(text);
     }
     record.response(O::record_response(&call, &output));
-    if let Some(arn) = O::created(&output) {
+    if let Some(arn) = O::created(&call, &output) {
         record.resource(arn.account, KmsArn::Key(arn));
     }
     let index = call.index.load(Ordering::Relaxed);

@@ -141,6 +141,10 @@ pub(crate) fn rejection(call: &Call<'_>, reason: proto::Reason) -> Error {
         Reason::KeyNotImported => {
             about_key(|arn| messages::origin_not_valid(arn, Origin::AwsKms))
         }
+        Reason::KeyAwsManaged => key().map_or_else(messages::internal, |arn| {
+            messages::access_denied(&call.principal, &call.action(), arn)
+        }),
+        Reason::AliasReserved => messages::alias_reserved(),
         Reason::Unspecified
         | Reason::AlreadyInitialised
         | Reason::NotInitialised
@@ -207,6 +211,7 @@ macro_rules! operations {
 
 operations!(
     CreateKey,
+    CreateManagedKey,
     EnableKey,
     DisableKey,
     UpdateKeyDescription,

@@ -17,6 +17,7 @@ use keystead_types::{
 
 use crate::conditions::Facts;
 use crate::grant_token;
+use crate::managed_keys::Unmade;
 use crate::region::RegionServer;
 
 /// What an operation touches, as the request names it, with the action that must be allowed and
@@ -34,6 +35,8 @@ enum Name<'a> {
     Account,
     /// A key id or key ARN; alias names and alias ARNs too where `aliases` says so.
     Key { reference: &'a str, aliases: bool },
+    /// A key by any of its names, also the AWS-managed one of a service that is not made yet.
+    KeyOrUnmade(&'a str),
     /// The key that made a ciphertext.
     Ciphertext(KeyId),
     /// An alias, existing or not.
@@ -57,6 +60,11 @@ impl<'a> Target<'a> {
     /// A key, by any of its names.
     pub(crate) fn any_name(reference: &'a str, action: &'static str) -> Self {
         Self { action, facts: Facts::default(), name: Name::Key { reference, aliases: true } }
+    }
+
+    /// The same, also where the name is that of an AWS-managed key that is not made yet.
+    pub(crate) fn any_name_or_unmade(reference: &'a str, action: &'static str) -> Self {
+        Self { action, facts: Facts::default(), name: Name::KeyOrUnmade(reference) }
     }
 
     /// A key, by id or ARN.
@@ -162,7 +170,8 @@ impl<'a> Target<'a> {
 
     /// Whether it is a key.
     pub(crate) fn is_key(&self) -> bool {
-        matches!(self.name, Name::Key { .. } | Name::Ciphertext(_) | Name::AliasTarget(_))
+        use Name::{AliasTarget, Ciphertext, Key, KeyOrUnmade};
+        matches!(self.name, Key { .. } | KeyOrUnmade(_) | Ciphertext(_) | AliasTarget(_))
     }
 
     /// What it is, in words, where it is no key.
@@ -176,7 +185,8 @@ impl<'a> Target<'a> {
 
     /// Whether it is a key that may be named by an alias.
     pub(crate) fn takes_alias(&self) -> bool {
-        matches!(self.name, Name::Key { aliases: true, .. } | Name::AliasTarget(_))
+        use Name::{AliasTarget, Key, KeyOrUnmade};
+        matches!(self.name, Key { aliases: true, .. } | KeyOrUnmade(_) | AliasTarget(_))
     }
 }
 
@@ -195,10 +205,11 @@ pub(crate) struct Resource<'a> {
 }
 
 impl Resource<'_> {
-    /// The key that it turned out to be.
+    /// The key that it turned out to be, or that it is once it is made.
     pub(crate) fn key(&self) -> Option<&Arc<Key>> {
         match &self.found {
             Found::Key(key) => Some(key),
+            Found::Unmade(unmade) => Some(&unmade.key),
             _ => None,
         }
     }
@@ -207,6 +218,7 @@ impl Resource<'_> {
     pub(crate) fn policy(&self) -> Option<&Arc<Policy>> {
         match &self.found {
             Found::Key(key) => Some(&key.policy),
+            Found::Unmade(unmade) => Some(&unmade.key.policy),
             Found::Role(role) => Some(&role.trust_policy),
             _ => None,
         }
@@ -216,10 +228,8 @@ impl Resource<'_> {
     /// particular.
     pub(crate) fn name(&self, region: &Region) -> String {
         match &self.found {
-            Found::Key(key) | Found::Grant { key, .. } => {
-                let (account, id) = (key.account, key.id);
-                KeyArn { region: region.clone(), account, id }.to_string()
-            }
+            Found::Key(key) | Found::Grant { key, .. } => key_arn(region, key).to_string(),
+            Found::Unmade(unmade) => key_arn(region, &unmade.key).to_string(),
             Found::Named(named) => named.arn.clone(),
             Found::Role(role) => role.arn().to_string(),
             _ => self.shown().unwrap_or_default(),
@@ -277,6 +287,8 @@ pub(crate) struct Named {
 pub(crate) enum Found {
     Account,
     Key(Arc<Key>),
+    /// The AWS-managed key of a service, which the caller's account does not have yet.
+    Unmade(Box<Unmade>),
     Alias(AliasName),
     Grant {
         grant: Arc<Grant>,
@@ -309,6 +321,7 @@ impl Resolver<'_> {
         let (asked, owner, found) = match target.name {
             Name::Account => (Asked::Anything, Some(self.account), Found::Account),
             Name::Key { reference, aliases } => self.key(reference, aliases)?,
+            Name::KeyOrUnmade(reference) => self.key_or_unmade(reference)?,
             Name::Ciphertext(id) => {
                 let key = self.known_key(&id);
                 let owner = key.as_ref().map(|key| key.account);
@@ -358,6 +371,18 @@ impl Resolver<'_> {
         Ok(self.key_by_id(self.account, id))
     }
 
+    /// Accounts have no say in which keys others have.
+    fn key_or_unmade(&self, reference: &str) -> Result<(Asked, Option<AccountId>, Found), Error> {
+        let (asked, owner, found) = self.key(reference, true)?;
+        if let (Found::Absent(_), Asked::Arn(KmsArn::Alias(alias))) = (&found, &asked)
+            && alias.account == self.account
+            && let Some(unmade) = Unmade::named(self.region, alias)?
+        {
+            return Ok((asked, owner, Found::Unmade(Box::new(unmade))));
+        }
+        Ok((asked, owner, found))
+    }
+
     /// Whether there is such a grant is for those to know who may retire it, or manage the key.
     fn grant(&self, key: &str, id: &str) -> Result<(Asked, Option<AccountId>, Found), Error> {
         let (asked, owner, found) = self.key(key, false)?;
@@ -375,7 +400,7 @@ impl Resolver<'_> {
         let gone = || messages::grant_not_found(named.grant);
         let grant = self.view.grant(&named.grant).ok_or_else(gone)?.clone();
         let key = self.known_key(&named.key).ok_or_else(gone)?;
-        let arn = KeyArn { region: self.region.name().clone(), account: key.account, id: key.id };
+        let arn = key_arn(self.region.name(), &key);
         Ok((Asked::Arn(arn.into()), Some(key.account), Found::Grant { grant, key }))
     }
 
@@ -463,6 +488,10 @@ impl Resolver<'_> {
     fn alias_arn(&self, account: AccountId, name: AliasName) -> AliasArn {
         AliasArn { region: self.region.name().clone(), account, name }
     }
+}
+
+fn key_arn(region: &Region, key: &Key) -> KeyArn {
+    KeyArn { region: region.clone(), account: key.account, id: key.id }
 }
 
 /// An alias name as the alias operations take it.

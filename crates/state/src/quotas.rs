@@ -6,7 +6,7 @@ use crate::proto::{Command, ResourceQuotas, command::Operation};
 /// The quotas that a command is decided by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Quotas {
-    /// Keys of an account, in whatever state.
+    /// Keys of an account, in whatever state, but for those that AWS manages.
     pub keys_per_account: usize,
     /// Aliases of a key.
     pub aliases_per_key: usize,

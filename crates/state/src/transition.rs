@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::hash::Hash;
 use std::sync::Arc;
 
-use keystead_types::{AccountId, AliasName, KeyId, UnixMillis};
+use keystead_types::{AccountId, AliasName, KeyId, KeyManager, UnixMillis};
 use prost::Message;
 use rpds::HashTrieMapSync;
 
@@ -128,7 +128,7 @@ impl<'v> Transition<'v> {
             }
             None => {
                 self.view.keys_by_account.insert_mut((key.account, key.id));
-                count(&mut self.view.key_counts, key.account, true);
+                self.count_key(&key, true);
                 self.index_key(&key);
             }
         }
@@ -179,12 +179,19 @@ impl<'v> Transition<'v> {
         }
         self.unindex_key(key);
         if self.view.keys_by_account.remove_mut(&(key.account, key.id)) {
-            count(&mut self.view.key_counts, key.account, false);
+            self.count_key(key, false);
         }
         self.view.keys.remove_mut(&key.id);
         self.changes.push(delete(rows::key(&key.id)));
         if loses_material(key, None) {
             self.lose_material(key);
+        }
+    }
+
+    /// Counts a key in or out. Those that AWS manages are no part of anybody's quota.
+    fn count_key(&mut self, key: &Key, enters: bool) {
+        if key.manager == KeyManager::Customer {
+            count(&mut self.view.key_counts, key.account, enters);
         }
     }
 

@@ -193,7 +193,7 @@ impl View {
         self.keys.size()
     }
 
-    /// How many keys an account has, in whatever state.
+    /// How many keys an account has, in whatever state, but for those that AWS manages.
     pub fn key_count_of(&self, account: AccountId) -> usize {
         self.key_counts.get(&account).copied().unwrap_or_default()
     }

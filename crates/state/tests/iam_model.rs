@@ -5,7 +5,9 @@ mod common;
 
 use std::collections::BTreeSet;
 
-use common::iam::model::{Model, ModelGroup, ModelPermissions, ModelPolicy, ModelRole, ModelUser, time_at};
+use common::iam::model::{
+    Model, ModelGroup, ModelPermissions, ModelPolicy, ModelRole, ModelUser, time_at,
+};
 use common::iam::{self, Author, GROUPS, KEYS, NUMBERS, POLICIES, ROLES, USERS};
 use common::*;
 use keystead_state::proto::command::Operation;
@@ -135,9 +137,8 @@ fn check_role(view: &View, model: &Model, number: u8) {
     let named = |policy: keystead_state::NamedPolicy| (policy.name, policy.policy.text.clone());
     let own = view.own_policies(&known.id).unwrap();
     let inline = known.permissions.inline.iter();
-    let mut expected: Vec<_> = inline
-        .map(|(name, text)| (format!("role/{}/{name}", known.name), text.clone()))
-        .collect();
+    let mut expected: Vec<_> =
+        inline.map(|(name, text)| (format!("role/{}/{name}", known.name), text.clone())).collect();
     expected.extend(known.permissions.attached.iter().map(|id| model.policies[id].in_force()));
     assert_eq!(own.identity.into_iter().map(named).collect::<Vec<_>>(), expected);
     let boundary = known.boundary.as_ref().map(|id| model.policies[id].in_force());

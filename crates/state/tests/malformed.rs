@@ -105,6 +105,22 @@ fn create_key() -> impl Strategy<Value = Operation> {
     )
 }
 
+fn create_managed_key() -> impl Strategy<Value = Operation> {
+    let service = prop_oneof![text(), "[a-z0-9-]{1,3}"];
+    (key(), number(), service, text(), proptest::option::of(material())).prop_map(
+        |(key, account, service, text, material)| {
+            Operation::CreateManagedKey(proto::CreateManagedKey {
+                key,
+                account,
+                service,
+                description: text.clone(),
+                policy: text,
+                material,
+            })
+        },
+    )
+}
+
 fn on_key() -> impl Strategy<Value = Operation> {
     let tags = proptest::collection::btree_map(text(), text(), 0..3);
     (key(), text(), any::<u32>(), tags, proptest::option::of(material()), 0..11_u8).prop_map(
@@ -209,6 +225,7 @@ fn operation() -> impl Strategy<Value = Operation> {
     });
     prop_oneof![
         2 => create_key(),
+        1 => create_managed_key(),
         3 => on_key(),
         2 => on_material(),
         3 => on_alias(),

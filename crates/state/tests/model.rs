@@ -5,7 +5,9 @@ mod common;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use common::actions::{self, ANY_ACCOUNT, Action, KEYS, KINDS, NAMES, NewKey, Step, steps};
+use common::actions::{
+    self, ANY_ACCOUNT, Action, KEYS, KINDS, MANAGED, NAMES, NewKey, Step, steps,
+};
 use common::*;
 use keystead_state::limits::{ALIASES_PER_KEY, TAGS_PER_KEY};
 use keystead_state::proto::outcome::Result as OutcomeResult;
@@ -18,6 +20,7 @@ use proptest::prelude::*;
 #[derive(Debug, Clone, PartialEq)]
 struct ModelKey {
     account: u64,
+    manager: KeyManager,
     spec: KeySpec,
     usage: KeyUsage,
     origin: Origin,
@@ -111,6 +114,9 @@ impl Model {
                 self.authority = Some((*number, self.clock));
             }
             Action::CreateKey(new) => return self.create_key(new),
+            Action::CreateManagedKey(account, name, number) => {
+                return self.create_managed_key(*account, name, *number);
+            }
             Action::Enable(key) => self.switch(at, *key, true)?,
             Action::Disable(key) => self.switch(at, *key, false)?,
             Action::Describe(key, text) => self.living(at, *key)?.description.clone_from(text),
@@ -134,6 +140,7 @@ impl Model {
             }
             Action::DeleteDue(keys) => keys.iter().for_each(|&key| self.delete_due(key_id(key))),
             Action::CreateAlias(account, name, key) => {
+                ensure(!MANAGED.contains(name), Reason::AliasReserved)?;
                 self.alias_target(at, *account, key_id(*key))?;
                 ensure(!self.aliases.contains_key(&(*account, *name)), Reason::AliasExists)?;
                 let (target, created) = (key_id(*key), self.clock);
@@ -142,9 +149,11 @@ impl Model {
                 self.aliases.insert((*account, name), alias);
             }
             Action::UpdateAlias(account, name, key) => {
+                ensure(!MANAGED.contains(name), Reason::AliasReserved)?;
                 self.update_alias(at, (*account, name), key_id(*key))?;
             }
             Action::DeleteAlias(account, name) => {
+                ensure(!MANAGED.contains(name), Reason::AliasReserved)?;
                 let target = self.alias(&(*account, *name))?.target;
                 self.fresh(at, target)?;
                 self.mark(target);
@@ -203,6 +212,7 @@ impl Model {
         ensure(new.tags.len() <= 50, Reason::TagLimit)?;
         let key = ModelKey {
             account: new.account,
+            manager: KeyManager::Customer,
             spec: new.kind.0,
             usage: new.kind.1,
             origin: new.origin(),
@@ -217,7 +227,36 @@ impl Model {
             rights_removed_at: 0,
         };
         self.keys.insert(id, key);
-        Ok(OutcomeResult::KeyCreated(proto::KeyCreated { key: key_ref(new.number) }))
+        Ok(created(new.number))
+    }
+
+    fn create_managed_key(&mut self, account: u64, name: &'static str, number: u8) -> Answer {
+        let (id, now) = (key_id(number), self.clock);
+        ensure(!id.multi_region(), Reason::Malformed)?;
+        ensure(self.accounts.contains_key(&account), Reason::AccountNotFound)?;
+        if let Some(alias) = self.aliases.get(&(account, name)) {
+            return Ok(created((0..KEYS).find(|n| key_id(*n) == alias.target).unwrap()));
+        }
+        ensure(!self.keys.contains_key(&id), Reason::KeyExists)?;
+        let key = ModelKey {
+            account,
+            manager: KeyManager::Aws,
+            spec: KeySpec::SymmetricDefault,
+            usage: KeyUsage::EncryptDecrypt,
+            origin: Origin::AwsKms,
+            state: KeyState::Enabled,
+            description: name.replace("alias/aws/", "protects "),
+            created: now,
+            materials: vec![(number, now, None)],
+            rotation: Some((365, now + 365 * DAY)),
+            policy: "{}".into(),
+            tags: BTreeMap::new(),
+            deletion: None,
+            rights_removed_at: 0,
+        };
+        self.keys.insert(id, key);
+        self.aliases.insert((account, name), ModelAlias { target: id, created: now, updated: now });
+        Ok(created(number))
     }
 
     fn switch(&mut self, at: u64, key: u8, on: bool) -> Result<(), OutcomeResult> {
@@ -276,7 +315,11 @@ impl Model {
 
     fn fresh(&mut self, at: u64, id: KeyId) -> Result<&mut ModelKey, OutcomeResult> {
         let key = self.keys.get_mut(&id).ok_or(rejected(Reason::KeyNotFound))?;
-        if key.rights_removed_at > at { Err(stale()) } else { Ok(key) }
+        if key.rights_removed_at > at {
+            return Err(stale());
+        }
+        ensure(key.manager == KeyManager::Customer, Reason::KeyAwsManaged)?;
+        Ok(key)
     }
 
     fn living(&mut self, at: u64, key: u8) -> Result<&mut ModelKey, OutcomeResult> {
@@ -332,7 +375,6 @@ fn class(key: &ModelKey) -> u8 {
 }
 
 fn seen(key: &Key) -> ModelKey {
-    assert_eq!(key.manager, KeyManager::Customer);
     assert_eq!(key.multi_region.is_some(), key.id.multi_region());
     assert_eq!(key.current(), key.materials.last());
     for material in &key.materials {
@@ -341,6 +383,7 @@ fn seen(key: &Key) -> ModelKey {
     }
     ModelKey {
         account: key.account.number(),
+        manager: key.manager,
         spec: key.spec,
         usage: key.usage,
         origin: key.origin,
@@ -403,6 +446,9 @@ fn check_keys(view: &View, model: &Model) {
             view.keys_of(account(owner), after).map(|key| key.id).collect()
         };
         assert_eq!(listed(None), expected);
+        let counted = model.keys.values().filter(|key| key.account == owner);
+        let counted = counted.filter(|key| key.manager == KeyManager::Customer).count();
+        assert_eq!(view.key_count_of(account(owner)), counted);
         for after in (0..KEYS).map(key_id) {
             let later: Vec<_> = expected.iter().copied().filter(|id| *id > after).collect();
             assert_eq!(listed(Some(after)), later);

@@ -140,7 +140,8 @@ fn assumes(view: &View, name: &str, caller: &Caller) -> bool {
 #[test]
 fn a_trust_policy_names_only_those_who_exist_and_is_nothing_else() {
     let mut replica = two_roles();
-    for nobody in ["999999999999", "arn:aws:iam::111122223333:role/absent", "AROA00000000000000009"] {
+    for nobody in ["999999999999", "arn:aws:iam::111122223333:role/absent", "AROA00000000000000009"]
+    {
         let outcome = replica.run(put_trust("app", &trust(nobody)));
         assert_eq!(outcome, rejected(Reason::PolicyPrincipal), "{nobody}");
     }
@@ -201,8 +202,7 @@ fn revoked_sessions_decide_nothing_and_later_ones_do() {
 fn a_session_ends_with_its_account_and_with_the_key_that_it_was_issued_to() {
     let mut replica = two_roles();
     let now = replica.view.applied() + 2;
-    let with_key =
-        Command { access_key_id: "AKIA0".into(), ..APP.sends(now, describe(1, "x")) };
+    let with_key = Command { access_key_id: "AKIA0".into(), ..APP.sends(now, describe(1, "x")) };
     assert_eq!(sends(&replica.view, &with_key), done());
     assert_eq!(replica.run(update_access_key("alice", "AKIA0", false)), done());
     assert_eq!(sends(&replica.view, &with_key), stale());
@@ -212,23 +212,36 @@ fn a_session_ends_with_its_account_and_with_the_key_that_it_was_issued_to() {
 }
 
 #[test]
-fn a_session_may_lock_nobody_out_and_is_judged_by_its_role() {
+fn a_session_locks_nobody_out_and_is_judged_by_its_role() {
     let put = |policy: &str| {
         let check = Some(proto::LockoutCheck { context: Vec::new() });
         let policy = policy.to_owned();
-        Operation::PutKeyPolicy(proto::PutKeyPolicy { key: key_ref(1), policy, lockout_check: check })
+        Operation::PutKeyPolicy(proto::PutKeyPolicy {
+            key: key_ref(1),
+            policy,
+            lockout_check: check,
+        })
     };
     let mut replica = two_roles();
-    let names = |who: &str| NAMES_ROLE.replace(r#""111122223333","WHO""#, &format!("\"{who}\""));
-    let mut by = |author: &Author, policy: &str| {
-        let command = author.sends(replica.view.applied(), put(policy));
-        replica.send(&command)
+    let lists = r#"{"Statement":{"Effect":"Allow","Action":"kms:List*","Resource":"*"}}"#;
+    for operation in [
+        create_role(2, "bare"),
+        create_role(3, "bound"),
+        create_policy(3, "lists", lists),
+        put_role_boundary("bound", "lists"),
+    ] {
+        assert_eq!(replica.run(operation), done());
+    }
+    let arn = |name: &str| format!("arn:aws:iam::111122223333:role/{name}");
+    let names = |name| NAMES_ROLE.replace(r#""111122223333","WHO""#, &format!("{:?}", arn(name)));
+    let mut by = |number, policy: &str| {
+        let author = Author::Session(OWNER, number, ISSUED);
+        replica.send(&author.sends(replica.view.applied(), put(policy)))
     };
-    let deploy = "arn:aws:iam::111122223333:role/deploy";
-    assert_eq!(by(&DEPLOY, &names(ARN)), rejected(Reason::PolicyLockout));
-    assert_eq!(by(&DEPLOY, &names(deploy)), done());
-    // The boundary of "app" allows nothing, and a policy that names a role is bound by it.
-    assert_eq!(by(&APP, &names(ARN)), rejected(Reason::PolicyLockout));
+    assert_eq!(by(2, &names("bound")), rejected(Reason::PolicyLockout), "it names another");
+    assert_eq!(by(2, &names("bare")), done());
+    // What a policy gives a role is cut by the role's boundary.
+    assert_eq!(by(3, &names("bound")), rejected(Reason::PolicyLockout));
 }
 
 #[test]

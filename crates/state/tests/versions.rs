@@ -4,7 +4,8 @@
 mod common;
 
 use common::*;
-use keystead_state::proto::Outcome;
+use keystead_state::proto::command::Operation;
+use keystead_state::proto::{self, Outcome};
 use keystead_state::{CLUSTER_VERSION, Command, MaterialRotation, View, apply};
 use keystead_types::{KeyState, UnixMillis};
 use prost::Message;
@@ -61,7 +62,8 @@ fn the_cluster_version_moves_up_and_never_back() {
         Command { version: of, ..command(START, operation) }
     };
     for (of, version, then) in [(1, 2, 1), (2, 2, 2), (2, 1, 2), (2, 2, 2), (2, 0, 2), (2, 9, 2)] {
-        apply(&mut replica.view, replica.view.applied() + 1, &raise(of, version)).unwrap();
+        let index = replica.view.applied() + 1;
+        apply(&mut replica.view, index, &raise(of, version)).unwrap();
         assert_eq!(replica.view.cluster_version(), then, "{version} by a command of {of}");
     }
     let version = CLUSTER_VERSION + 1;

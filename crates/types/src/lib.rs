@@ -7,6 +7,7 @@ mod arn;
 mod iam;
 mod ids;
 mod names;
+mod network;
 mod principal;
 mod time;
 
@@ -24,5 +25,6 @@ pub use names::{
     KeyAgreementAlgorithm, KeyManager, KeySpec, KeyState, KeyUsage, MacAlgorithm, MessageType,
     Origin, SigningAlgorithm,
 };
+pub use network::Network;
 pub use principal::{Principal, PrincipalArn, SessionArn, SessionName};
 pub use time::UnixMillis;

@@ -3,6 +3,7 @@
 //! `[tls] certificate` is `KEYSTEAD_TLS_CERTIFICATE`. Unknown keys are refused with the nearest
 //! valid name. Durations and sizes carry units.
 
+mod proxies;
 mod quotas;
 mod read;
 
@@ -11,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use keystead_server::{Quotas, Reads};
+use keystead_server::{ProxyOptions, Quotas, Reads};
 use keystead_types::{AccountId, Region};
 
 use read::{Key, Reader, duration, size, texts};
@@ -33,6 +34,9 @@ const KEYS: &[Key] = &[
     ("cluster", "learner", "join without a vote"),
     ("reads", "mode", "strict or bounded"),
     ("reads", "bound", "how old a confirmation may be when reads are bounded"),
+    ("proxies", "trusted", "addresses and ranges of proxies whose word is taken"),
+    ("proxies", "protocol", "their connections begin with PROXY protocol version 2"),
+    ("proxies", "forwarded", "their requests carry X-Forwarded-For"),
     ("tls", "certificate", "PEM file with the certificate chain"),
     ("tls", "key", "PEM file with the private key"),
     ("admin", "listen", "address for operators on other machines; none for admin.sock alone"),
@@ -104,6 +108,8 @@ pub struct Config {
     pub cluster: ClusterConfig,
     /// How fresh what a request sees must be.
     pub reads: Reads,
+    /// The proxies before it.
+    pub proxies: ProxyOptions,
     /// Certificate chain and private key; none for plain HTTP.
     pub tls: Option<(PathBuf, PathBuf)>,
     /// Authorities of gRPC callers, and the accounts that each speaks for.
@@ -182,6 +188,7 @@ impl Config {
             peers: read.address("listen", "peers")?,
             cluster: cluster(&read)?,
             reads: reads(&read)?,
+            proxies: proxies::proxies(&read)?,
             admin: admin(&read, tls.as_ref())?,
             tls,
             client_authorities,

@@ -22,8 +22,8 @@ pub fn answer(case: &Case) -> Answer {
     let own = root || !matching(case, &identity, "Allow").is_empty();
     let home = account(&case.who) == Some(case.owner);
     // Those who have no account and no policies are allowed by being named.
-    let service = matches!(case.who, Who::Service(_))
-        || (case.trust && matches!(case.who, Who::Provider(_)));
+    let service =
+        matches!(case.who, Who::Service(_)) || (case.trust && matches!(case.who, Who::Provider(_)));
     let yes = |condition| if condition { Answer::Allow } else { Answer::ImplicitDeny };
     if case.key.is_none() {
         return yes(home && own && limits);
@@ -46,10 +46,11 @@ pub fn answer(case: &Case) -> Answer {
         }
     }
     // Step 4c.
-    let granted = !case.trust && case.grants.iter().filter(|grant| covers(case, grant)).any(|grant| {
-        let by_account = is_account(case, &grant.grantee) && !root;
-        limits && (!by_account || own)
-    });
+    let granted = !case.trust
+        && case.grants.iter().filter(|grant| covers(case, grant)).any(|grant| {
+            let by_account = is_account(case, &grant.grantee) && !root;
+            limits && (!by_account || own)
+        });
     yes(granted)
 }
 

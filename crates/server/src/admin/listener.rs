@@ -1,6 +1,6 @@
 //! The admin API for operators on other machines: a listener of its own, under mutual TLS.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -62,10 +62,10 @@ impl Service for Remote {
     /// `None` is let in by no handshake, and would be answered by no call.
     type Caller = Option<Operator>;
 
-    fn caller(&self, peer: SocketAddr, session: Option<&ServerConnection>) -> Self::Caller {
+    fn caller(&self, peer: IpAddr, session: Option<&ServerConnection>) -> Self::Caller {
         let certificate = session?.peer_certificates()?.first()?;
         let name = operator_name(certificate)?.into();
-        Some(Operator::Remote { name, address: peer.ip() })
+        Some(Operator::Remote { name, address: peer })
     }
 
     async fn answer(

@@ -4,7 +4,7 @@
 //! frames are read here, so that what is wrong with one is told like any other mistake of a
 //! caller, and recorded. Reflection and health are services of their own, for tonic to serve.
 
-use std::net::SocketAddr;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
@@ -65,7 +65,7 @@ impl Services {
 pub(super) async fn serve(
     front: &Front,
     request: http::Request<Incoming>,
-    peer: SocketAddr,
+    source: IpAddr,
     tls: Option<Secured>,
 ) -> Response<Body> {
     if OTHER_SERVICES.iter().any(|service| request.uri().path().starts_with(service)) {
@@ -82,7 +82,7 @@ pub(super) async fn serve(
         Ok(()) => read(body).await.and_then(unframe),
         Err(error) => Err(error),
     };
-    let request = match WireRequest::new(parts, message, peer, tls) {
+    let request = match WireRequest::new(parts, message, source, tls) {
         Ok(request) => request.with(authentication),
         Err(error) => return status(&error, None).into_http(),
     };

@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,12 +21,14 @@ use tonic::body::Body;
 
 use super::Front;
 use super::opening::Opening;
+use super::proxies::{Proxies, ProxyOptions};
 use crate::tls::TlsIdentity;
 
 /// Connections of clients at a time.
 const MAX_CONNECTIONS: usize = 10_000;
-/// How long a client may take for its TLS handshake, to say which HTTP it speaks, and for the
-/// headers of a request.
+/// How long a proxy may take to say who its client is; a client, for its TLS handshake, to say which
+/// HTTP it speaks, and for the headers of a request.
+const PROXY_TIMEOUT: Duration = Duration::from_secs(5);
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 const OPENING_TIMEOUT: Duration = Duration::from_secs(5);
 const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
@@ -58,7 +60,7 @@ pub(crate) trait Service: Send + Sync + 'static {
     type Caller: Clone + Send + 'static;
 
     /// Who is at the other end of a connection, by its TLS where it has any.
-    fn caller(&self, peer: SocketAddr, session: Option<&ServerConnection>) -> Self::Caller;
+    fn caller(&self, peer: IpAddr, session: Option<&ServerConnection>) -> Self::Caller;
 
     /// Answers one request.
     fn answer(
@@ -74,6 +76,7 @@ pub struct Listener {
     address: SocketAddr,
     tls: Option<TlsIdentity>,
     max_connections: usize,
+    proxies: Proxies,
 }
 
 impl Listener {
@@ -97,7 +100,13 @@ impl Listener {
         let failed = |cause| ListenerError::Bind { address, cause };
         let listener = TcpListener::bind(address).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        Ok(Self { listener, address, tls, max_connections })
+        Ok(Self { listener, address, tls, max_connections, proxies: Proxies::default() })
+    }
+
+    /// The same behind these proxies.
+    #[must_use]
+    pub fn behind(self, proxies: ProxyOptions) -> Self {
+        Self { proxies: Proxies::new(proxies), ..self }
     }
 
     /// The address it listens on, its port chosen.
@@ -129,9 +138,11 @@ impl Listener {
             };
             let Some((stream, peer, slot)) = accepted else { continue };
             let (service, acceptor) = (service.clone(), acceptor.clone());
+            let proxies = self.proxies.clone();
             let watcher = graceful.watcher();
             tokio::spawn(async move {
                 let _slot = slot;
+                let Some((stream, peer)) = opened(stream, peer, &proxies).await else { return };
                 connection(stream, peer, acceptor, service, watcher).await;
             });
         }
@@ -163,16 +174,36 @@ async fn accept(
     }
 }
 
+/// A connection and who is behind it, told by a proxy or not.
+async fn opened(
+    mut stream: TcpStream,
+    peer: SocketAddr,
+    proxies: &Proxies,
+) -> Option<(TcpStream, IpAddr)> {
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, %peer, "TCP_NODELAY was not set");
+    }
+    let originator = proxies.originator(&mut stream, peer.ip().to_canonical());
+    match tokio::time::timeout(PROXY_TIMEOUT, originator).await {
+        Ok(Ok(originator)) => Some((stream, originator)),
+        Ok(Err(error)) => {
+            tracing::warn!(%error, %peer, "a trusted proxy does not say who its client is");
+            None
+        }
+        Err(_) => {
+            tracing::warn!(%peer, "a trusted proxy took too long to say who its client is");
+            None
+        }
+    }
+}
+
 async fn connection(
     stream: TcpStream,
-    peer: SocketAddr,
+    peer: IpAddr,
     acceptor: Option<TlsAcceptor>,
     service: Arc<impl Service>,
     watcher: Watcher,
 ) {
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, %peer, "TCP_NODELAY was not set");
-    }
     let Some(acceptor) = acceptor else {
         let caller = service.caller(peer, None);
         return http(stream, peer, caller, service, watcher).await;
@@ -189,7 +220,7 @@ async fn connection(
 
 async fn http<S, A: Service>(
     stream: S,
-    peer: SocketAddr,
+    peer: IpAddr,
     caller: A::Caller,
     service: Arc<A>,
     watcher: Watcher,

@@ -5,10 +5,11 @@ mod health;
 mod json;
 mod listener;
 mod opening;
+mod proxies;
 mod query;
 mod request;
 
-use std::net::SocketAddr;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -22,9 +23,11 @@ use tonic::body::Body;
 
 pub(crate) use listener::Service;
 pub use listener::{Listener, ListenerError};
+pub use proxies::ProxyOptions;
 pub(crate) use query::{Attempted, Handler, QueryCall};
 pub(crate) use request::{Authentication, WireRequest};
 
+use self::proxies::Proxies;
 use crate::audit::{AuditTrail, TlsDetails};
 use crate::client_certificate;
 use crate::operations::Registry;
@@ -83,6 +86,7 @@ pub struct Front {
     audit: Arc<AuditTrail>,
     registry: Registry,
     options: FrontOptions,
+    proxies: Proxies,
     grpc: grpc::Services,
 }
 
@@ -95,7 +99,14 @@ impl Front {
         options: FrontOptions,
     ) -> Self {
         let grpc = grpc::Services::new(readiness);
-        Self { regions, audit, registry: Registry::new(), options, grpc }
+        let proxies = Proxies::default();
+        Self { regions, audit, registry: Registry::new(), options, proxies, grpc }
+    }
+
+    /// The same, asked through these proxies.
+    #[must_use]
+    pub fn behind(self, proxies: ProxyOptions) -> Self {
+        Self { proxies: Proxies::new(proxies), ..self }
     }
 
     /// The Regions that are served.
@@ -119,9 +130,9 @@ impl Front {
 }
 
 impl Service for Front {
-    type Caller = (SocketAddr, Option<Secured>);
+    type Caller = (IpAddr, Option<Secured>);
 
-    fn caller(&self, peer: SocketAddr, session: Option<&ServerConnection>) -> Self::Caller {
+    fn caller(&self, peer: IpAddr, session: Option<&ServerConnection>) -> Self::Caller {
         (peer, session.map(Secured::by))
     }
 
@@ -133,8 +144,9 @@ impl Service for Front {
         if self.options.refuse_origin && request.headers().contains_key(header::ORIGIN) {
             return plain(StatusCode::FORBIDDEN, "Requests from web pages are refused.\n");
         }
+        let source = self.proxies.source(peer, request.headers());
         if is_grpc(request.headers()) {
-            return grpc::serve(&self, request, peer, tls).await;
+            return grpc::serve(&self, request, source, tls).await;
         }
         if request.method() != Method::POST || request.uri().path() != "/" {
             return plain(StatusCode::NOT_FOUND, "There is nothing here but POST /.\n");
@@ -145,7 +157,7 @@ impl Service for Front {
         } else {
             read(body).await
         };
-        let request = match WireRequest::new(parts, body, peer, tls) {
+        let request = match WireRequest::new(parts, body, source, tls) {
             Ok(request) => request,
             Err(error) => return json::error(&error, None),
         };

@@ -1,6 +1,6 @@
 //! A request as it came from the wire, whichever wire it was.
 
-use std::net::SocketAddr;
+use std::net::IpAddr;
 
 use bytes::Bytes;
 use http::HeaderMap;
@@ -39,7 +39,8 @@ pub(crate) struct WireRequest {
     pub(crate) time: UnixMillis,
     /// Whom the caller's certificate names, if it showed one.
     pub(crate) certificate: Option<PrincipalArn>,
-    peer: SocketAddr,
+    /// Where it comes from, proxies left aside.
+    source: IpAddr,
     http2: bool,
     tls: Option<TlsDetails>,
     pub(crate) event_id: RequestId,
@@ -58,7 +59,7 @@ impl WireRequest {
     pub(crate) fn new(
         parts: Parts,
         body: Result<Bytes, Error>,
-        peer: SocketAddr,
+        source: IpAddr,
         tls: Option<Secured>,
     ) -> Result<Self, Error> {
         // One draw for both: a call of the generator costs more than the bytes.
@@ -86,7 +87,7 @@ impl WireRequest {
             body,
             broken,
             time: clock::now(),
-            peer,
+            source,
             tls,
             certificate,
         })
@@ -98,8 +99,8 @@ impl WireRequest {
     }
 
     /// Where it comes from.
-    pub(crate) fn source(&self) -> std::net::IpAddr {
-        self.peer.ip()
+    pub(crate) fn source(&self) -> IpAddr {
+        self.source
     }
 
     /// Whether it came over TLS.
@@ -177,7 +178,7 @@ impl WireRequest {
             request_id: self.request_id,
             event_id: self.event_id,
             time: self.time,
-            source: self.peer.ip(),
+            source: self.source,
             user_agent: self.header("user-agent").unwrap_or_default(),
             tls: self.tls.clone(),
         })

@@ -42,7 +42,10 @@ pub(super) fn role(view: &View, role: &Role) -> iam::Role {
         role_id: Some(role.id.to_string()),
         arn: Some(role.arn().to_string()),
         create_date: time(role.created),
-        assume_role_policy_document: Some(encode_document(&naming::shown(view, &role.trust_policy))),
+        assume_role_policy_document: Some(encode_document(&naming::shown(
+            view,
+            &role.trust_policy,
+        ))),
         description: Some(role.description.to_string()).filter(|text| !text.is_empty()),
         max_session_duration: i32::try_from(role.max_session_seconds).ok(),
         ..Default::default()

@@ -103,7 +103,11 @@ impl Query for iam::ListRolesRequest {
             .roles_of(call.account(), after.as_ref())
             .filter(|role| role.path.as_str().starts_with(self.path_prefix()));
         Ok(paged!(
-            listing.page(roles, |role| role.name.to_string(), |role| entities::role(call.view, role))?,
+            listing.page(
+                roles,
+                |role| role.name.to_string(),
+                |role| entities::role(call.view, role)
+            )?,
             roles
         ))
     }

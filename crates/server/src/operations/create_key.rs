@@ -128,7 +128,7 @@ impl Operation for CreateKey {
             .list("tags", tags::record(&input.tags))
     }
 
-    fn created(output: &Self::Output) -> Option<KeyArn> {
+    fn created(_: &Call<'_>, output: &Self::Output) -> Option<KeyArn> {
         output.key_metadata.as_ref()?.arn.as_ref()?.parse().ok()
     }
 

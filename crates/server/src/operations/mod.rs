@@ -150,7 +150,7 @@ pub(crate) trait Operation: Send + Sync + Sized + 'static {
     fn record(input: &Self::Input) -> Parameters;
 
     /// The ARN of the key it created, for the audit record's `resources`.
-    fn created(_output: &Self::Output) -> Option<KeyArn> {
+    fn created(_call: &Call<'_>, _output: &Self::Output) -> Option<KeyArn> {
         None
     }
 

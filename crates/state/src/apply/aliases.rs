@@ -3,7 +3,7 @@
 use keystead_types::{AccountId, AliasName};
 
 use super::keys::refuse_pending_deletion;
-use super::{Execution, Refusal, done, fresh_key, key_id};
+use super::{Execution, Refusal, done, fresh_customer_key, key_id};
 use crate::model::{Alias, Key};
 use crate::proto::{self, Reason};
 use crate::quotas::Quotas;
@@ -68,7 +68,7 @@ pub(super) fn delete(next: &mut Transition<'_>, at: u64, op: &proto::DeleteAlias
 fn target_of(next: &Transition<'_>, at: u64, alias: &Alias) -> Result<Key, Refusal> {
     let id = alias.target;
     let reference = proto::KeyRef { id: id.bytes().to_vec(), multi_region: id.multi_region() };
-    fresh_key(next, at, Some(&reference))
+    fresh_customer_key(next, at, Some(&reference))
 }
 
 /// The key an alias is to point at: of the same account, not on its way out, with room for one.
@@ -79,7 +79,7 @@ fn target(
     account: AccountId,
     key: Option<&proto::KeyRef>,
 ) -> Result<Key, Refusal> {
-    let key = fresh_key(next, at, key)?;
+    let key = fresh_customer_key(next, at, key)?;
     if key.account != account {
         return Err(Reason::KeyNotFound.into());
     }
@@ -108,5 +108,6 @@ fn kind(key: &Key) -> u8 {
 
 fn owner_and_name(account: u64, name: &str) -> Result<(AccountId, AliasName), Reason> {
     let account = AccountId::from_number(account).ok_or(Reason::Malformed)?;
-    Ok((account, name.parse().map_err(|_| Reason::Malformed)?))
+    let name: AliasName = name.parse().map_err(|_| Reason::Malformed)?;
+    if name.is_reserved() { Err(Reason::AliasReserved) } else { Ok((account, name)) }
 }

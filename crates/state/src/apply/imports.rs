@@ -3,7 +3,7 @@
 use keystead_types::{KeySpec, KeyState, MaterialId, Origin, UnixMillis};
 
 use super::keys::refuse_pending_deletion;
-use super::{Execution, Refusal, done, fresh_key, key_id};
+use super::{Execution, Refusal, done, fresh_customer_key, key_id};
 use crate::model::{Key, Material, MaterialState};
 use crate::proto::outcome::Result as OutcomeResult;
 use crate::proto::{self, ImportIntent, Reason};
@@ -83,7 +83,7 @@ fn imported_key(
     authorised_at: u64,
     key: Option<&proto::KeyRef>,
 ) -> Result<Key, Refusal> {
-    let mut key = fresh_key(next, authorised_at, key)?;
+    let mut key = fresh_customer_key(next, authorised_at, key)?;
     if key.origin != Origin::External {
         return Err(Reason::KeyNotImported.into());
     }

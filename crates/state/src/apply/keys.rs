@@ -2,7 +2,7 @@
 
 use keystead_types::{AccountId, KeyManager, KeySpec, KeyState, KeyUsage, Origin, UnixMillis};
 
-use super::{Execution, done, fresh_key, key_id, policies};
+use super::{Execution, done, fresh_customer_key, key_id, policies};
 use crate::model::{Key, MultiRegion};
 use crate::proto::outcome::Result as OutcomeResult;
 use crate::proto::{self, Command, Reason};
@@ -92,7 +92,7 @@ fn set_state(
     key: Option<&proto::KeyRef>,
     state: KeyState,
 ) -> Execution {
-    let mut key = fresh_key(next, at, key)?;
+    let mut key = fresh_customer_key(next, at, key)?;
     refuse_pending_deletion(&key)?;
     if key.state == KeyState::PendingImport {
         return Err(Reason::KeyPendingImport.into());
@@ -115,7 +115,7 @@ pub(super) fn describe(
     at: u64,
     op: &proto::UpdateKeyDescription,
 ) -> Execution {
-    let mut key = fresh_key(next, at, op.key.as_ref())?;
+    let mut key = fresh_customer_key(next, at, op.key.as_ref())?;
     refuse_pending_deletion(&key)?;
     key.description = op.description.as_str().into();
     next.put_key(key);
@@ -127,7 +127,7 @@ pub(super) fn schedule_deletion(
     at: u64,
     op: &proto::ScheduleKeyDeletion,
 ) -> Execution {
-    let mut key = fresh_key(next, at, op.key.as_ref())?;
+    let mut key = fresh_customer_key(next, at, op.key.as_ref())?;
     refuse_pending_deletion(&key)?;
     let deletion = next.view.clock.plus(u64::from(op.window_days) * UnixMillis::DAY);
     key.state = KeyState::PendingDeletion;
@@ -142,7 +142,7 @@ pub(super) fn cancel_deletion(
     at: u64,
     op: &proto::CancelKeyDeletion,
 ) -> Execution {
-    let mut key = fresh_key(next, at, op.key.as_ref())?;
+    let mut key = fresh_customer_key(next, at, op.key.as_ref())?;
     if key.state != KeyState::PendingDeletion {
         return Err(Reason::KeyNotPendingDeletion.into());
     }

@@ -7,6 +7,7 @@ mod grants;
 mod iam;
 mod imports;
 mod keys;
+mod managed_keys;
 mod policies;
 mod requests;
 mod rotation;
@@ -14,7 +15,7 @@ mod tags;
 mod uses;
 mod versions;
 
-use keystead_types::{KeyId, UnixMillis};
+use keystead_types::{KeyId, KeyManager, UnixMillis};
 pub(crate) use requests::recall;
 pub use versions::{CLUSTER_VERSION, FIRST_VERSION, ROLES_VERSION, least_version};
 
@@ -115,6 +116,7 @@ fn execute(next: &mut Transition<'_>, command: &Command, operation: &Operation) 
         Operation::CreateAuthority(op) => cluster::create_authority(next, op),
         Operation::CreateAccount(op) => cluster::create_account(next, op),
         Operation::CreateKey(op) => keys::create(next, command, quotas, op),
+        Operation::CreateManagedKey(op) => managed_keys::create(next, op),
         Operation::EnableKey(op) => keys::enable(next, at, op),
         Operation::DisableKey(op) => keys::disable(next, at, op),
         Operation::UpdateKeyDescription(op) => keys::describe(next, at, op),
@@ -182,6 +184,20 @@ fn fresh_key(
         return Err(Refusal::Stale);
     }
     Ok(Key::clone(&key))
+}
+
+/// The same, if its account may change it. Whatever AWS-managed keys have was decided when they
+/// were made, and by their policy nobody gets here.
+fn fresh_customer_key(
+    next: &Transition<'_>,
+    authorised_at: u64,
+    key: Option<&proto::KeyRef>,
+) -> Result<Key, Refusal> {
+    let key = fresh_key(next, authorised_at, key)?;
+    match key.manager {
+        KeyManager::Customer => Ok(key),
+        KeyManager::Aws => Err(Reason::KeyAwsManaged.into()),
+    }
 }
 
 fn key_id(key: Option<&proto::KeyRef>) -> Result<KeyId, Reason> {

@@ -7,7 +7,7 @@ use keystead_policy::{
 };
 use keystead_types::{AccountId, IamArn, KeyArn, KeyId, PrincipalArn, SessionArn};
 
-use super::{Execution, done, fresh_key};
+use super::{Execution, done, fresh_customer_key};
 use crate::iam::NamedPolicy;
 use crate::model::Policy;
 use crate::proto::{self, Command, Reason};
@@ -19,7 +19,7 @@ pub(super) fn put(
     command: &Command,
     op: &proto::PutKeyPolicy,
 ) -> Execution {
-    let mut key = fresh_key(next, command.authorised_at, op.key.as_ref())?;
+    let mut key = fresh_customer_key(next, command.authorised_at, op.key.as_ref())?;
     let policy = given(next.view, &op.policy)?;
     if let Some(check) = &op.lockout_check {
         refuse_lockout(next.view, command, check, key.account, key.id, &policy)?;

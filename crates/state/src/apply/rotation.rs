@@ -3,7 +3,7 @@
 use keystead_types::{KeyState, Origin, UnixMillis};
 
 use super::keys::refuse_pending_deletion;
-use super::{Execution, done, fresh_key, key_id};
+use super::{Execution, done, fresh_customer_key, key_id};
 use crate::limits::ON_DEMAND_ROTATIONS;
 use crate::model::{Key, Material, MaterialRotation, MaterialState, Rotation};
 use crate::proto::outcome::Result as OutcomeResult;
@@ -44,7 +44,7 @@ pub(super) fn disable(
 
 /// Rotates on demand, which leaves the dates of automatic rotations alone.
 pub(super) fn rotate(next: &mut Transition<'_>, at: u64, op: &proto::RotateKey) -> Execution {
-    let mut key = fresh_key(next, at, op.key.as_ref())?;
+    let mut key = fresh_customer_key(next, at, op.key.as_ref())?;
     let clock = next.view.clock;
     if key.expire(clock) {
         key.rights_removed_at = next.index();
@@ -101,7 +101,7 @@ fn schedulable(
     at: u64,
     key: Option<&proto::KeyRef>,
 ) -> Result<Key, super::Refusal> {
-    let key = fresh_key(next, at, key)?;
+    let key = fresh_customer_key(next, at, key)?;
     refuse_unusable(&key)?;
     if !key.can_rotate() || key.origin != Origin::AwsKms {
         return Err(Reason::Malformed.into());
@@ -118,7 +118,7 @@ fn refuse_unusable(key: &Key) -> Result<(), Reason> {
     }
 }
 
-fn from_now(next: &Transition<'_>, period_days: u32) -> Rotation {
+pub(super) fn from_now(next: &Transition<'_>, period_days: u32) -> Rotation {
     let period = u64::from(period_days) * UnixMillis::DAY;
     Rotation { period_days, next: next.view.clock.plus(period) }
 }

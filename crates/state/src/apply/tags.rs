@@ -1,7 +1,7 @@
 //! Tags of keys. Policies may refer to them, so every change may take a right away.
 
 use super::keys::refuse_pending_deletion;
-use super::{Execution, done, fresh_key};
+use super::{Execution, done, fresh_customer_key};
 use crate::proto::{self, Reason};
 use crate::quotas::Quotas;
 use crate::transition::Transition;
@@ -12,7 +12,7 @@ pub(super) fn tag(
     quotas: Quotas,
     op: &proto::TagKey,
 ) -> Execution {
-    let mut key = fresh_key(next, at, op.key.as_ref())?;
+    let mut key = fresh_customer_key(next, at, op.key.as_ref())?;
     refuse_pending_deletion(&key)?;
     let before = key.tags.len();
     key.tags.extend(op.tags.clone());
@@ -26,7 +26,7 @@ pub(super) fn tag(
 }
 
 pub(super) fn untag(next: &mut Transition<'_>, at: u64, op: &proto::UntagKey) -> Execution {
-    let mut key = fresh_key(next, at, op.key.as_ref())?;
+    let mut key = fresh_customer_key(next, at, op.key.as_ref())?;
     refuse_pending_deletion(&key)?;
     for name in &op.tag_keys {
         key.tags.remove(name);

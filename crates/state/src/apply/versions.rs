@@ -13,6 +13,8 @@ pub const FIRST_VERSION: u32 = 1;
 
 /// Rotation, imported material, and what is known of uses and of lost material.
 const LIFE_OF_KEYS: u32 = 2;
+/// AWS-managed keys.
+const MANAGED_KEYS: u32 = 3;
 
 /// Roles, their sessions, and all commands whose author acts in a session.
 pub const ROLES_VERSION: u32 = 3;
@@ -30,6 +32,7 @@ pub fn least_version(operation: &Operation) -> u32 {
         | Operation::ExpireMaterials(_)
         | Operation::RecordKeyUses(_)
         | Operation::RecordErased(_) => LIFE_OF_KEYS,
+        Operation::CreateManagedKey(_) => MANAGED_KEYS,
         Operation::CreateRole(_)
         | Operation::UpdateRole(_)
         | Operation::UpdateAssumeRolePolicy(_)

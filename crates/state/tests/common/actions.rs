@@ -14,7 +14,10 @@ use super::*;
 pub const KEYS: u8 = 6;
 /// So are the numbers of materials; that of a key's first one is the key's own.
 pub const MATERIALS: u8 = 30;
-pub const NAMES: [&str; 4] = ["alias/-", "alias/a", "alias/a/b", "alias/Z_9"];
+/// The last ones are those of AWS-managed keys.
+pub const NAMES: [&str; 6] =
+    ["alias/-", "alias/a", "alias/a/b", "alias/Z_9", MANAGED[0], MANAGED[1]];
+pub const MANAGED: [&str; 2] = ["alias/aws/ebs", "alias/aws/s3"];
 /// Accounts that commands name: the two of the beginning, and one that may come to be.
 pub const ANY_ACCOUNT: [u64; 3] = [ACCOUNTS[0], ACCOUNTS[1], 0];
 pub const ANY_ACCESS_KEY: [&str; 3] = [ACCESS_KEYS[0], ACCESS_KEYS[1], "ACCESS2"];
@@ -33,6 +36,8 @@ pub enum Action {
     CreateAccount(u64, &'static str),
     CreateAuthority(u8),
     CreateKey(NewKey),
+    /// Account, alias and number.
+    CreateManagedKey(u64, &'static str, u8),
     Enable(u8),
     Disable(u8),
     Describe(u8, String),
@@ -99,6 +104,11 @@ impl Action {
             Self::CreateAccount(account, access_key) => create_account(*account, access_key),
             Self::CreateAuthority(number) => create_authority(*number),
             Self::CreateKey(new) => new.operation(),
+            Self::CreateManagedKey(account, name, number) => {
+                let service = name.strip_prefix("alias/aws/").unwrap();
+                let (account, key) = (*account, managed_key(*number, service));
+                Operation::CreateManagedKey(proto::CreateManagedKey { account, ..key })
+            }
             Self::Enable(key) => enable(*key),
             Self::Disable(key) => disable(*key),
             Self::Describe(key, text) => describe(*key, text),
@@ -202,6 +212,8 @@ fn action() -> impl Strategy<Value = Action> {
         1 => (owner(), access_key).prop_map(|(a, k)| Action::CreateAccount(a, k)),
         1 => (0..3_u8).prop_map(Action::CreateAuthority),
         6 => new_key().prop_map(Action::CreateKey),
+        2 => (owner(), proptest::sample::select(&MANAGED[..]), key())
+            .prop_map(|(a, n, k)| Action::CreateManagedKey(a, n, k)),
         2 => key().prop_map(Action::Enable),
         2 => key().prop_map(Action::Disable),
         1 => (key(), "[a-c]{0,2}").prop_map(|(key, text)| Action::Describe(key, text)),

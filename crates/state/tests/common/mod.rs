@@ -202,6 +202,26 @@ pub fn rotated(keys: &[u8]) -> OutcomeResult {
     OutcomeResult::KeysRotated(proto::KeysRotated { keys })
 }
 
+/// The AWS-managed key of the first account for a service.
+pub fn managed_key(number: u8, service: &str) -> proto::CreateManagedKey {
+    proto::CreateManagedKey {
+        key: key_ref(number),
+        account: ACCOUNTS[0],
+        service: service.into(),
+        description: format!("protects {service}"),
+        policy: "{}".into(),
+        material: Some(material(number)),
+    }
+}
+
+pub fn create_managed_key(number: u8, service: &str) -> Operation {
+    Operation::CreateManagedKey(managed_key(number, service))
+}
+
+pub fn created(key: u8) -> OutcomeResult {
+    OutcomeResult::KeyCreated(proto::KeyCreated { key: key_ref(key) })
+}
+
 pub fn create_alias(account: u64, name: &str, key: u8) -> Operation {
     Operation::CreateAlias(proto::CreateAlias { account, name: name.into(), target: key_ref(key) })
 }

@@ -498,27 +498,39 @@ fn on_role() -> BoxedStrategy<Operation> {
     let description = proptest::option::of("[ab]{0,2}");
     let seconds = proptest::option::of(proptest::sample::select(vec![3599, 3600, 43200, 43201]));
     let sessions_of = (prop_oneof![Just(String::new()), name(&USERS)], any::<bool>());
-    (owner(), name(&ROLES), name(&POLICIES), some_trust(), (description, seconds), sessions_of, 0..7)
-        .prop_map(|(account, role, policy, trust_policy, update, (user, both), which)| match which {
-            0 | 1 => Operation::PutRoleBoundary(proto::PutRoleBoundary { account, role, policy }),
-            2 => Operation::DeleteRoleBoundary(proto::DeleteRoleBoundary { account, role }),
-            3 => Operation::UpdateAssumeRolePolicy(proto::UpdateAssumeRolePolicy {
-                account,
-                role,
-                trust_policy,
-            }),
-            4 | 5 => Operation::RevokeSessions(proto::RevokeSessions {
-                account,
-                role: if both || user.is_empty() { role } else { String::new() },
-                user,
-            }),
-            _ => Operation::UpdateRole(proto::UpdateRole {
-                account,
-                role,
-                description: update.0,
-                max_session_seconds: update.1,
-            }),
-        })
+    (
+        owner(),
+        name(&ROLES),
+        name(&POLICIES),
+        some_trust(),
+        (description, seconds),
+        sessions_of,
+        0..7,
+    )
+        .prop_map(
+            |(account, role, policy, trust_policy, update, (user, both), which)| match which {
+                0 | 1 => {
+                    Operation::PutRoleBoundary(proto::PutRoleBoundary { account, role, policy })
+                }
+                2 => Operation::DeleteRoleBoundary(proto::DeleteRoleBoundary { account, role }),
+                3 => Operation::UpdateAssumeRolePolicy(proto::UpdateAssumeRolePolicy {
+                    account,
+                    role,
+                    trust_policy,
+                }),
+                4 | 5 => Operation::RevokeSessions(proto::RevokeSessions {
+                    account,
+                    role: if both || user.is_empty() { role } else { String::new() },
+                    user,
+                }),
+                _ => Operation::UpdateRole(proto::UpdateRole {
+                    account,
+                    role,
+                    description: update.0,
+                    max_session_seconds: update.1,
+                }),
+            },
+        )
         .boxed()
 }
 
