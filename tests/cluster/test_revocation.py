@@ -8,6 +8,9 @@ import uuid
 import pytest
 from cluster import running
 from expect import refused
+from iam_world import allow
+from people import iam_of, new_user
+from sessions import assume, delete_role, keys_of, new_role
 
 # Keys that are disabled one after the other, each that often.
 DISABLED = 1000
@@ -47,6 +50,33 @@ def encrypt_is_refused(kms, key):
 
 def test_a_disabled_key_is_used_by_nobody(cluster):
     disabled_everywhere(cluster, batch=1)
+
+
+def test_ended_sessions_are_let_in_by_nobody(cluster):
+    """By the key behind them, and by their role; the other nodes know at once."""
+    nodes = cluster.nodes
+    user = new_user(nodes[0], allow("*"))
+    iam, key = iam_of(nodes[0]), {"UserName": user.name, "AccessKeyId": user.access_key[0]}
+    for number in range(30):
+        changer = nodes[number % len(nodes)]
+        others = [node for node in nodes if node is not changer]
+        sts = changer.client("sts", credentials=user.access_key)
+        role = new_role(nodes[0], allow("kms:*"))
+        sessions = [keys_of(sts.get_session_token()), keys_of(assume(sts, role))]
+        clients = [node.client(credentials=keys) for node in others for keys in sessions]
+        for kms in clients:
+            assert kms.list_keys()
+        changer.client("iam").update_access_key(Status="Inactive", **key)
+        for kms in clients:
+            with refused("UnrecognizedClientException"):
+                kms.list_keys()
+        iam.update_access_key(Status="Active", **key)
+        for kms in clients:
+            assert kms.list_keys()
+        delete_role(changer, role["RoleName"])
+        for kms in clients[1::2]:
+            with refused("UnrecognizedClientException"):
+                kms.list_keys()
 
 
 def test_under_bounded_reads_after_the_bound():

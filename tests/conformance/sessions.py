@@ -2,7 +2,7 @@
 
 import json
 
-from iam_world import allow, fresh, policy
+from iam_world import fresh, policy
 from node import ACCOUNT
 from people import iam_of
 
@@ -42,7 +42,3 @@ def keys_of(reply):
 def assume(client, role, session="session-1", **more):
     """A session of a role, made by a client of STS: the whole reply."""
     return client.assume_role(RoleArn=role["Arn"], RoleSessionName=session, **more)
-
-
-def may_assume(role):
-    return allow("sts:*", role["Arn"])

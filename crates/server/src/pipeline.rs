@@ -19,8 +19,8 @@ use bytes::Bytes;
 use keystead_api::{Error, ErrorCode, Wire, messages};
 use keystead_state::{Grant, Key, KeyUse, View, proto};
 use keystead_types::{
-    AccountId, AliasArn, CryptographicOperation, GrantOperation, KeyArn, KmsArn,
-    Principal, RequestId, UnixMillis,
+    AccountId, AliasArn, CryptographicOperation, GrantOperation, KeyArn, KmsArn, Principal,
+    RequestId, UnixMillis,
 };
 
 use crate::audit::{AuditTrail, Record};

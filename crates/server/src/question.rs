@@ -46,8 +46,7 @@ impl<'a> Asker<'a> {
         let owner = resource.owner?;
         let identity: Vec<Attached<'_>> =
             self.own.identity.iter().map(NamedPolicy::attached).collect();
-        let session: Vec<Attached<'_>> =
-            self.session.iter().map(SessionPolicy::attached).collect();
+        let session: Vec<Attached<'_>> = self.session.iter().map(SessionPolicy::attached).collect();
         let key = resource.key();
         let grants = key.map(|key| self.grants(key, operation(resource)));
         let prepared: Vec<_> =

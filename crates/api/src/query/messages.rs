@@ -264,7 +264,8 @@ pub fn transitive_tag_conflict() -> Fault {
 
 /// Session policies and tags that do not fit, by how much of the room they would take.
 pub fn packed_policy_too_large(percent: impl Display) -> Fault {
-    let text = format!("Packed size of session tags and policies consumes {percent}% of allotted space.");
+    let text =
+        format!("Packed size of session tags and policies consumes {percent}% of allotted space.");
     Fault::new(FaultCode::PackedPolicyTooLarge, text)
 }
 

@@ -242,7 +242,9 @@ impl Record {
             account_id: Some(Shown(principal.account())),
             access_key_id: access_key_id.clone().map(Shown),
             user_name: principal.user_name().map(str::to_owned),
-            session_context: session.as_ref().map(|session| SessionContext::new(principal, session)),
+            session_context: session
+                .as_ref()
+                .map(|session| SessionContext::new(principal, session)),
         };
         self.recipient_account_id = Some(Shown(principal.account()));
     }

@@ -133,9 +133,7 @@ impl Session {
     fn holder(&self, view: &View) -> Option<Principal> {
         let account = self.account;
         let (principal, valid_after) = match &self.holder {
-            Holder::Root => {
-                (Principal::Root(account), view.account(account)?.sessions_valid_after)
-            }
+            Holder::Root => (Principal::Root(account), view.account(account)?.sessions_valid_after),
             Holder::User(id) => {
                 let user = view.user(id)?;
                 let (name, id) = (user.arn().friendly_name().into(), id.to_string().into());
@@ -157,7 +155,10 @@ impl Session {
         let inline = (!self.policy.is_empty()).then(|| {
             let document = Document::parse(Kind::Identity, &self.policy);
             let document = document.unwrap_or_else(|_| Document::denying(Kind::Identity));
-            SessionPolicy { name: "session".to_owned(), document: SessionDocument::Inline(document) }
+            SessionPolicy {
+                name: "session".to_owned(),
+                document: SessionDocument::Inline(document),
+            }
         });
         let managed = self.managed.iter().map(|id| match view.managed_policy(id) {
             Some(policy) => SessionPolicy {

@@ -11,10 +11,11 @@ use keystead_types::{IamArn, PolicyId, Principal, SessionName};
 
 use super::{Operation, begun, credentials, refuse_second_factor, shown};
 use crate::audit::{Parameters, Record};
+use crate::authenticate::Caller;
 use crate::authorise::Authoriser;
 use crate::conditions::{Circumstances, Facts, Sent};
 use crate::front::QueryCall;
-use crate::resolve::{Asked, Found, Resource};
+use crate::resolve::{self, Found, Resource};
 use crate::sessions::{Holder, MAX_PACKED_BYTES, Session, SessionTag};
 
 /// How long a session lasts, in seconds, unless the request says otherwise; at most, if a session of
@@ -35,39 +36,22 @@ impl Operation for sts::AssumeRoleRequest {
     }
 
     fn answer(&self, call: &QueryCall<'_>, record: &mut Record) -> Result<Self::Output, Fault> {
-        let arn: IamArn =
-            self.role_arn().parse().map_err(|_| messages::invalid_role_arn(self.role_arn()))?;
-        if arn.role_name().is_none() {
-            return Err(messages::invalid_role_arn(self.role_arn()));
-        }
+        let invalid = || messages::invalid_role_arn(self.role_arn());
+        let arn: IamArn = self.role_arn().parse().map_err(|_| invalid())?;
+        arn.role_name().ok_or_else(invalid)?;
         if matches!(call.caller.principal, Principal::Root(_)) {
             return Err(messages::root_takes_no_role());
         }
         refuse_second_factor(self.serial_number.as_deref(), self.token_code.as_deref())?;
-        let tags = self.session_tags(call.caller.session.as_ref())?;
-        let source_identity = self.source_identity_of(call)?;
-        let role = self.authorise(call, &arn, &tags, record)?;
-
-        let seconds = self.seconds(call, &role)?;
-        let name: SessionName =
-            self.role_session_name().parse().map_err(|_| messages::internal())?;
-        let holder = Holder::Role { id: role.id, session: name.clone() };
-        let session = Session {
-            account: role.account,
-            chained: call.caller.principal.role_id().is_some(),
-            source_identity,
-            policy: self.checked_policy()?,
-            managed: self.managed_policies(call, &role)?,
-            tags,
-            ..begun(call, holder, role.sessions_valid_after, seconds.into())?
+        let asked = Asked {
+            call,
+            request: self,
+            tags: session_tags(self, call.caller.session.as_ref())?,
+            source_identity: source_identity(self, call)?,
         };
+        let role = asked.authorise(&arn, record)?;
+        let (session, principal) = asked.session(&role)?;
         let packed_policy_size = packed_percent(&session)?;
-        let principal = Principal::Session {
-            account: role.account,
-            role: role.arn().friendly_name().into(),
-            id: role.id.to_string().into(),
-            session: name.as_str().into(),
-        };
         let output = Self::Output {
             credentials: Some(credentials(call, &session)?),
             assumed_role_user: Some(sts::AssumedRoleUser {
@@ -83,109 +67,91 @@ impl Operation for sts::AssumeRoleRequest {
     }
 }
 
-/// What is asked for, checked.
-trait Asking {
-    fn session_tags(&self, from: Option<&Session>) -> Result<BTreeMap<String, SessionTag>, Fault>;
-    fn source_identity_of(&self, call: &QueryCall<'_>) -> Result<String, Fault>;
-    fn authorise(
-        &self,
-        call: &QueryCall<'_>,
-        arn: &IamArn,
-        tags: &BTreeMap<String, SessionTag>,
-        record: &mut Record,
-    ) -> Result<Arc<Role>, Fault>;
-    fn seconds(&self, call: &QueryCall<'_>, role: &Role) -> Result<u32, Fault>;
-    fn checked_policy(&self) -> Result<String, Fault>;
-    fn managed_policies(&self, call: &QueryCall<'_>, role: &Role) -> Result<Vec<PolicyId>, Fault>;
+/// A request, with what it and the caller's session say of the new one.
+struct Asked<'a> {
+    call: &'a QueryCall<'a>,
+    request: &'a sts::AssumeRoleRequest,
+    tags: BTreeMap<String, SessionTag>,
+    source_identity: String,
 }
 
-impl Asking for sts::AssumeRoleRequest {
-    /// The tags of the new session: those asked for, and those that the caller's hands down.
-    fn session_tags(&self, from: Option<&Session>) -> Result<BTreeMap<String, SessionTag>, Fault> {
-        let mut tags: BTreeMap<String, SessionTag> = BTreeMap::new();
-        let same = |tags: &BTreeMap<String, SessionTag>, key: &str| {
-            tags.keys().any(|other| other.to_lowercase() == key.to_lowercase())
-        };
-        for tag in &self.tags {
-            if same(&tags, tag.key()) {
-                return Err(messages::repeated_session_tag());
-            }
-            let value = tag.value().to_owned();
-            tags.insert(tag.key().to_owned(), SessionTag { value, transitive: false });
-        }
-        for key in &self.transitive_tag_keys {
-            tags.get_mut(key).ok_or_else(messages::transitive_tag_absent)?.transitive = true;
-        }
-        let inherited = from.into_iter().flat_map(|session| &session.tags);
-        for (key, tag) in inherited.filter(|(_, tag)| tag.transitive) {
-            if same(&tags, key) {
-                return Err(messages::transitive_tag_conflict());
-            }
-            tags.insert(key.clone(), tag.clone());
-        }
-        Ok(tags)
-    }
-
-    /// The source identity, which nobody changes once it is set.
-    fn source_identity_of(&self, call: &QueryCall<'_>) -> Result<String, Fault> {
-        let set = call.caller.session.as_ref().map_or("", |session| &session.source_identity);
-        match self.source_identity.as_deref() {
-            Some(asked) if !set.is_empty() && asked != set => {
-                let principal = &call.caller.principal;
-                Err(errors::access_denied_role(principal, SET_SOURCE, self.role_arn()).into())
-            }
-            Some(asked) => Ok(asked.to_owned()),
-            None => Ok(set.to_owned()),
-        }
-    }
-
+impl Asked<'_> {
     /// The role, if the caller may take it on like that. What does not exist is denied in the same
     /// words as what does.
-    fn authorise(
-        &self,
-        call: &QueryCall<'_>,
-        arn: &IamArn,
-        tags: &BTreeMap<String, SessionTag>,
-        record: &mut Record,
-    ) -> Result<Arc<Role>, Fault> {
-        let name = arn.role_name().ok_or_else(messages::internal)?;
-        let role = call.view.role_named(arn.account, name).filter(|role| role.arn() == *arn);
-        let principal = &call.caller.principal;
+    fn authorise(&self, arn: &IamArn, record: &mut Record) -> Result<Arc<Role>, Fault> {
+        let Caller { principal, session, .. } = &self.call.caller;
+        let view = &self.call.view;
+        let role = arn.role_name().and_then(|name| view.role_named(arn.account, name));
+        let role = role.filter(|role| role.arn() == *arn);
         let shown = arn.to_string();
-        let denied = |action| errors::access_denied_role(principal, action, &shown);
-        let actions = [
-            (ASSUME, true),
-            (TAG, !tags.is_empty()),
-            (SET_SOURCE, self.source_identity.is_some()),
-        ];
+        let denied = || errors::access_denied_role(principal, ASSUME, &shown);
         let resource = |action| Resource {
             action,
             facts: self.facts(),
             by_grant: None,
-            asked: Asked::Role(shown.clone()),
+            asked: resolve::Asked::Role(shown.clone()),
             owner: Some(arn.account),
-            found: role.map_or_else(
-                || Found::Absent(denied(ASSUME)),
-                |role| Found::Role(role.clone()),
-            ),
+            found: role.cloned().map_or_else(|| Found::Absent(denied()), Found::Role),
         };
+        let actions = [
+            (ASSUME, true),
+            (TAG, !self.tags.is_empty()),
+            (SET_SOURCE, !self.source_identity.is_empty()),
+        ];
         let wanted = actions.into_iter().filter(|(_, wanted)| *wanted);
         let mut resources: Vec<_> = wanted.map(|(action, _)| resource(action)).collect();
         let circumstances = Circumstances {
-            view: &call.view,
-            region: call.region.name(),
+            view,
+            region: self.call.region.name(),
             principal: Some(principal),
-            session: call.caller.session.as_ref(),
-            sent: Sent::Request(call.request),
+            session: session.as_ref(),
+            sent: Sent::Request(self.call.request),
         };
         Authoriser::new(principal, circumstances).check(&mut resources, record)?;
-        role.cloned().ok_or_else(|| denied(ASSUME).into())
+        role.cloned().ok_or_else(|| denied().into())
     }
 
-    fn seconds(&self, call: &QueryCall<'_>, role: &Role) -> Result<u32, Fault> {
-        let asked = self.duration_seconds.and_then(|seconds| u32::try_from(seconds).ok());
+    /// What conditions may ask about the request.
+    fn facts(&self) -> Facts<'_> {
+        let mut facts = Facts::default();
+        facts.add("sts:RoleSessionName", self.request.role_session_name());
+        facts.add("sts:ExternalId", self.request.external_id());
+        facts.add("sts:SourceIdentity", &self.source_identity);
+        for key in &self.request.transitive_tag_keys {
+            facts.add("sts:TransitiveTagKeys", key);
+        }
+        facts.set_tags(self.request.tags.iter().map(|tag| (tag.key(), tag.value())));
+        facts
+    }
+
+    /// The session, and who acts in it.
+    fn session(&self, role: &Role) -> Result<(Session, Principal), Fault> {
+        let name: SessionName =
+            self.request.role_session_name().parse().map_err(|_| messages::internal())?;
+        let principal = Principal::Session {
+            account: role.account,
+            role: role.arn().friendly_name().into(),
+            id: role.id.to_string().into(),
+            session: name.as_str().into(),
+        };
+        let holder = Holder::Role { id: role.id, session: name };
+        let seconds = self.seconds(role)?;
+        let session = Session {
+            account: role.account,
+            chained: self.call.caller.principal.role_id().is_some(),
+            source_identity: self.source_identity.clone(),
+            policy: self.policy()?,
+            managed: self.managed_policies(role)?,
+            tags: self.tags.clone(),
+            ..begun(self.call, holder, role.sessions_valid_after, seconds.into())?
+        };
+        Ok((session, principal))
+    }
+
+    fn seconds(&self, role: &Role) -> Result<u32, Fault> {
+        let asked = self.request.duration_seconds.and_then(|seconds| u32::try_from(seconds).ok());
         let seconds = asked.unwrap_or(DEFAULT_SECONDS);
-        if call.caller.principal.role_id().is_some() && seconds > DEFAULT_SECONDS {
+        if self.call.caller.principal.role_id().is_some() && seconds > DEFAULT_SECONDS {
             return Err(messages::chained_session_too_long());
         }
         if seconds > role.max_session_seconds {
@@ -194,8 +160,8 @@ impl Asking for sts::AssumeRoleRequest {
         Ok(seconds)
     }
 
-    fn checked_policy(&self) -> Result<String, Fault> {
-        let Some(text) = &self.policy else { return Ok(String::new()) };
+    fn policy(&self) -> Result<String, Fault> {
+        let Some(text) = &self.request.policy else { return Ok(String::new()) };
         match Document::parse(Kind::Identity, text) {
             Ok(_) => Ok(text.clone()),
             Err(error) => Err(messages::malformed_policy(error)),
@@ -204,35 +170,59 @@ impl Asking for sts::AssumeRoleRequest {
 
     /// The managed policies by their unique ids: one that is deleted ends the session, whatever gets
     /// its name afterwards.
-    fn managed_policies(&self, call: &QueryCall<'_>, role: &Role) -> Result<Vec<PolicyId>, Fault> {
+    fn managed_policies(&self, role: &Role) -> Result<Vec<PolicyId>, Fault> {
         let find = |named: &sts::PolicyDescriptorType| {
-            let arn: IamArn = named.arn().parse().ok()?;
-            let policy = call.view.managed_policy_at(&arn)?;
+            let policy = self.call.view.managed_policy_at(&named.arn().parse().ok()?)?;
             (policy.account == role.account).then_some(policy.id)
         };
-        let absent = |named: &sts::PolicyDescriptorType| {
-            messages::session_policy_not_found(named.arn())
-        };
-        self.policy_arns.iter().map(|named| find(named).ok_or_else(|| absent(named))).collect()
+        let absent =
+            |named: &sts::PolicyDescriptorType| messages::session_policy_not_found(named.arn());
+        let named = self.request.policy_arns.iter();
+        named.map(|named| find(named).ok_or_else(|| absent(named))).collect()
     }
 }
 
-trait Stating {
-    fn facts(&self) -> Facts<'_>;
+/// The tags of the new session: those asked for, and those that the caller's hands down.
+fn session_tags(
+    request: &sts::AssumeRoleRequest,
+    from: Option<&Session>,
+) -> Result<BTreeMap<String, SessionTag>, Fault> {
+    let mut tags: BTreeMap<String, SessionTag> = BTreeMap::new();
+    let has = |tags: &BTreeMap<String, SessionTag>, key: &str| {
+        tags.keys().any(|other| other.to_lowercase() == key.to_lowercase())
+    };
+    for tag in &request.tags {
+        if has(&tags, tag.key()) {
+            return Err(messages::repeated_session_tag());
+        }
+        let value = tag.value().to_owned();
+        tags.insert(tag.key().to_owned(), SessionTag { value, transitive: false });
+    }
+    for key in &request.transitive_tag_keys {
+        tags.get_mut(key).ok_or_else(messages::transitive_tag_absent)?.transitive = true;
+    }
+    let inherited = from.into_iter().flat_map(|session| &session.tags);
+    for (key, tag) in inherited.filter(|(_, tag)| tag.transitive) {
+        if has(&tags, key) {
+            return Err(messages::transitive_tag_conflict());
+        }
+        tags.insert(key.clone(), tag.clone());
+    }
+    Ok(tags)
 }
 
-impl Stating for sts::AssumeRoleRequest {
-    /// What conditions may ask about the request.
-    fn facts(&self) -> Facts<'_> {
-        let mut facts = Facts::default();
-        facts.add("sts:RoleSessionName", self.role_session_name());
-        facts.add("sts:ExternalId", self.external_id());
-        facts.add("sts:SourceIdentity", self.source_identity());
-        for key in &self.transitive_tag_keys {
-            facts.add("sts:TransitiveTagKeys", key);
+/// The source identity of the new session, which nobody changes once it is set; empty for none.
+fn source_identity(
+    request: &sts::AssumeRoleRequest,
+    call: &QueryCall<'_>,
+) -> Result<String, Fault> {
+    let set = call.caller.session.as_ref().map_or("", |session| &session.source_identity);
+    match request.source_identity.as_deref() {
+        Some(asked) if !set.is_empty() && asked != set => {
+            let principal = &call.caller.principal;
+            Err(errors::access_denied_role(principal, SET_SOURCE, request.role_arn()).into())
         }
-        facts.set_tags(self.tags.iter().map(|tag| (tag.key(), tag.value())));
-        facts
+        asked => Ok(asked.unwrap_or(set).to_owned()),
     }
 }
 
