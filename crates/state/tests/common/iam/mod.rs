@@ -12,7 +12,7 @@ use keystead_state::proto::{self, EntityKind, EntityRef};
 use proptest::prelude::*;
 
 use super::*;
-pub use random::{author, beginning, operation};
+pub use random::*;
 
 pub const OWNER: u64 = ACCOUNTS[0];
 /// Names that commands use; some differ in case alone.
