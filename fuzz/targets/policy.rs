@@ -49,7 +49,7 @@ fn policy_of(principal: bool, element: &str, key: &str, value: &str) -> Value {
 }
 
 fn read(text: &str, contexts: &[Context]) {
-    for kind in [Kind::Key, Kind::Identity] {
+    for kind in [Kind::Key, Kind::Identity, Kind::Trust] {
         match Document::parse(kind, text) {
             Ok(document) => accepted(kind, text, &document, contexts),
             Err(error) => refused(&error),
@@ -105,7 +105,7 @@ fn words_of(text: &str) -> Context {
 fn evaluated(document: &Document, caller: &Caller, context: &Context) {
     let attached = [Attached { name: "p", document }];
     let policies = match document.kind() {
-        Kind::Key => Policies { key: Some(document), ..Policies::default() },
+        Kind::Key | Kind::Trust => Policies { key: Some(document), ..Policies::default() },
         Kind::Identity => Policies { identity: &attached, ..Policies::default() },
     };
     for (action, resource) in [("kms:Decrypt", KEY), ("kms:CreateKey", "*")] {
