@@ -45,10 +45,11 @@ pub(crate) fn check(
 
 /// A pattern that one of [`TRUST_ACTIONS`] matches.
 pub(crate) fn action(text: &str) -> Result<Pattern, Reason> {
-    let pattern = document::action(text)?;
+    let (pattern, folded) =
+        (document::action(text)?, document::action(&text.to_ascii_lowercase())?);
     let context = crate::Context::new();
     let known = TRUST_ACTIONS.map(str::to_ascii_lowercase);
-    if known.iter().any(|action| pattern.matches(action, &context)) {
+    if known.iter().any(|action| folded.matches(action, &context)) {
         Ok(pattern)
     } else {
         Err(Reason::text("an action on a role", text))
