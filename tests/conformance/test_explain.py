@@ -228,7 +228,7 @@ class TestErrors:
     @pytest.mark.parametrize(
         "principal, action, named, context, sentence",
         [
-            ("alice", "kms:Encrypt", None, (), "not the ARN of an account's root or of a user"),
+            ("alice", "kms:Encrypt", None, (), "not the ARN of an account's root, a user or a session"),
             (
                 f"arn:aws:iam::{ACCOUNT}:user/nobody",
                 "kms:Encrypt",

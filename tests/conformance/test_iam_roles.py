@@ -91,7 +91,7 @@ def test_a_role_from_its_making_to_its_end(iam):
     assert shown == found | {"Description": "third"}
 
     listed = iam.list_roles(PathPrefix="/team/")["Roles"]
-    assert {"Tags", "PermissionsBoundary"}.isdisjoint(*listed)
+    assert all({"Tags", "PermissionsBoundary"}.isdisjoint(role) for role in listed)
     assert [role["RoleId"] for role in listed if role["RoleName"] == name] == [made["RoleId"]]
     assert name not in {role["RoleName"] for role in iam.list_roles(PathPrefix="/other/")["Roles"]}
     iam.delete_role(RoleName=name)
