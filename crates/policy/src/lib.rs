@@ -37,7 +37,6 @@ pub use error::{PolicyError, Reason};
 pub use grant::{Grant, may_retire};
 pub use keys::{CONDITION_KEYS, ConditionKey, KeyType, condition_key};
 pub use rename::rename_principals;
-pub use trust::{TRUST_ACTIONS, may_assume};
 
 use keystead_types::{AccountId, PARTITION};
 

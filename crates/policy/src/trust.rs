@@ -1,29 +1,21 @@
-//! Trust policies: who may take on a role.
+//! Trust policies: who may take on a role. The evaluator takes one in the place of a key's policy.
+//!
+//! - In the account of the role, a trust policy that names the caller (the user, its role, its
+//!   session, `*`) suffices; one that names the account leaves it to the caller's own policies.
+//! - From another account, the trust policy has to name the caller or its account, and the caller's
+//!   own policies have to allow it, too. The root of an account needs none.
+//! - Somebody for whom an identity provider answers, and a service, are allowed by being named as
+//!   such, and by nothing else.
+//! - An explicit deny anywhere wins.
 
-use crate::decide::{Policies, Query, Verdict, decide};
-use crate::document::{self, Chosen, Document};
+use crate::document::{self, Chosen};
 use crate::error::{At, PolicyError, Reason};
 use crate::json::Json;
 use crate::pattern::Pattern;
 
 /// What a trust policy can be about.
-pub const TRUST_ACTIONS: [&str; 4] =
+const TRUST_ACTIONS: [&str; 4] =
     ["sts:AssumeRole", "sts:AssumeRoleWithWebIdentity", "sts:TagSession", "sts:SetSourceIdentity"];
-
-/// Whether the caller may do one of [`TRUST_ACTIONS`] on a role. `query.resource` is the role's ARN
-/// and `query.owner` its account; `trust` is its trust policy, bound to unique ids. Of `own`, the
-/// caller's identity policies, boundary and session policies count.
-///
-/// - In the account of the role, a trust policy that names the caller (the user, its role, its
-///   session, `*`) suffices; one that names the account leaves it to the caller's own policies.
-/// - From another account, the trust policy has to name the caller or its account, and the caller's
-///   own policies have to allow it, too. The root of an account needs none.
-/// - Somebody for whom an identity provider answers, and a service, are allowed by being named as
-///   such, and by nothing else.
-/// - An explicit deny anywhere wins.
-pub fn may_assume<'a>(query: &Query<'_>, trust: &'a Document, own: &Policies<'a>) -> Verdict<'a> {
-    decide(query, &Policies { key: Some(trust), grants: &[], ..*own })
-}
 
 /// Refuses the elements that only other kinds of policies have.
 pub(crate) fn check(

@@ -5,7 +5,7 @@ mod common;
 
 use common::iam::*;
 use common::*;
-use keystead_policy::{Caller, Context, Policies, Query, may_assume};
+use keystead_policy::{Caller, Context, Policies, Query, decide};
 use keystead_state::proto::command::Operation;
 use keystead_state::proto::outcome::Result as OutcomeResult;
 use keystead_state::proto::{self, Reason};
@@ -134,7 +134,8 @@ fn assumes(view: &View, name: &str, caller: &Caller) -> bool {
         context: &Context::new(),
         encryption_context: &[],
     };
-    may_assume(&query, &role.trust_policy.document, &Policies::default()).is_allow()
+    let trust = Some(&role.trust_policy.document);
+    decide(&query, &Policies { key: trust, ..Policies::default() }).is_allow()
 }
 
 #[test]
