@@ -213,7 +213,7 @@ pub async fn account(command: AccountCommand) -> Result<()> {
                     json!({ "AccountId": found.id, "Status": status, "Created": created })
                 })
                 .collect();
-            rows_of(output, "Accounts", &["AccountId", "Status", "Created"], rows)
+            output::rows_of(output, "Accounts", &["AccountId", "Status", "Created"], rows)
         }
     }
 }
@@ -338,12 +338,6 @@ async fn status(node: &NodeArguments, shown: Output) -> Result<()> {
     }
 }
 
-fn rows_of(shown: Output, name: &str, columns: &[&str], rows: Vec<Value>) -> Result<()> {
-    match shown {
-        Output::Table => output::table(columns, &rows),
-        Output::Json => output::object(true, &json!({ name: rows })),
-    }
-}
 
 async fn issue(node: &NodeArguments) -> Result<()> {
     let request = proto::IssueNodeCertificateRequest::default();

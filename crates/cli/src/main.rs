@@ -13,6 +13,7 @@ mod logging;
 mod output;
 mod seed;
 mod serve;
+mod service;
 mod server;
 mod status;
 
@@ -54,6 +55,9 @@ enum Command {
     /// Create and list accounts.
     #[command(subcommand)]
     Account(cluster::AccountCommand),
+    /// Services that act for users.
+    #[command(subcommand)]
+    Service(service::ServiceCommand),
     /// Show how a node is.
     Status(status::StatusArguments),
     /// Tell whether a principal may do something to a key, and why.
@@ -101,6 +105,7 @@ fn main() -> ExitCode {
             Command::Config(command) => server::config(command),
             Command::Cluster(command) => cluster::run(command).await,
             Command::Account(command) => cluster::account(command).await,
+            Command::Service(command) => service::run(command).await,
             Command::Status(arguments) => status::run(arguments).await,
             Command::WhoCan(arguments) => explain::who_can(arguments).await,
             Command::Report(arguments) => explain::report(arguments).await,

@@ -3,7 +3,9 @@
 use std::io::Write;
 
 use anyhow::Result;
-use serde_json::Value;
+use serde_json::{Value, json};
+
+use crate::key::Output;
 
 /// One line.
 pub fn line(text: &str) -> Result<()> {
@@ -63,4 +65,12 @@ fn cell(value: &Value) -> String {
 
 fn printable(character: char) -> Vec<char> {
     if character.is_control() { character.escape_default().collect() } else { vec![character] }
+}
+
+/// Rows: a table for people, or one object with all of them under a name.
+pub fn rows_of(shown: Output, name: &str, columns: &[&str], rows: Vec<Value>) -> Result<()> {
+    match shown {
+        Output::Table => table(columns, &rows),
+        Output::Json => object(true, &json!({ name: rows })),
+    }
 }

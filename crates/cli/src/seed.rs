@@ -74,7 +74,7 @@ impl AccountSeed {
     pub fn to_new(&self) -> Result<NewAccount> {
         let (account, access_key_id) = self.check()?;
         let secret = self.secret_access_key.as_deref().unwrap_or(DEFAULT_SECRET);
-        Ok(NewAccount { account, access_key_id, secret: secret.to_owned().into() })
+        Ok(NewAccount { account, access_key_id, secret: secret.to_owned().into(), service: None })
     }
 }
 

@@ -127,6 +127,7 @@ impl From<&Principal> for Caller {
             Principal::Session { account, role, id, session } => {
                 Self::session(*account, role, session).with_unique_id(id)
             }
+            Principal::Service { name, .. } => Self::service(name.as_str()),
         }
     }
 }

@@ -3,16 +3,20 @@
 use keystead_api::{Error, ErrorCode, messages};
 use keystead_crypto::constant_time_eq;
 use keystead_state::{Credential, View};
-use keystead_types::{AccessKeyId, AccountId, Principal, PrincipalArn, UnixMillis, UserId};
+use keystead_types::{
+    AccessKeyId, AccountId, Principal, PrincipalArn, ServiceName, UnixMillis, UserId,
+};
 use zeroize::Zeroizing;
 
 use crate::front::{Authentication, WireRequest};
 use crate::region::RegionServer;
-use crate::sessions::{self, Session};
-use crate::sigv4::{self, Expect, Rejection, SigningKey};
+use crate::sessions::{self, Session, Via};
+use crate::sigv4::{self, Authorization, Expect, PathRule, Rejection, SigningKey};
 
 /// Region that global services are signed for.
 const GLOBAL_REGION: &str = "us-east-1";
+/// The service whose clients sign paths as they send them.
+const S3: &str = "s3";
 
 /// An authenticated caller.
 #[derive(Debug, Clone)]
@@ -25,6 +29,11 @@ pub(crate) struct Caller {
 }
 
 impl Caller {
+    /// The service that acts for the principal, if one does.
+    pub(crate) fn via(&self) -> Option<&Via> {
+        self.session.as_ref()?.via.as_ref()
+    }
+
     /// The access key that the state knows, which for a session is the one behind it.
     pub(crate) fn stored_key(&self) -> Option<&AccessKeyId> {
         match &self.session {
@@ -101,25 +110,69 @@ fn signed(
     let services = [service];
     let expect = Expect::new(&regions, &services);
     authorization.check(request.time, &expect)?;
-    if let Some(token) = authorization.session_token {
-        let (session, secret) = session(region, token)?;
-        if session.access_key_id().as_str() != authorization.access_key_id {
-            return Err(Rejection::InvalidToken.into());
+    let signer = Signer { region, view, time: request.time };
+    signer.of(&authorization, |key| {
+        sigv4::verify(&signed, &authorization, key, request.time, &expect)
+    })
+}
+
+/// Who signed a request that a service was sent, and when.
+pub(crate) fn forwarded(
+    forwarded: &Forwarded<'_>,
+    service: &ServiceName,
+    region: &RegionServer,
+    view: &View,
+    time: UnixMillis,
+) -> Result<(Caller, UnixMillis), Denied> {
+    let authorization = sigv4::parse(&forwarded.request)?;
+    let (regions, services) = ([region.name().as_str()], [service.scope()]);
+    let path = if service.scope() == S3 { PathRule::Encoded } else { PathRule::Normalized };
+    let expect = Expect { path, ..Expect::new(&regions, &services) };
+    authorization.check(time, &expect)?;
+    let caller = Signer { region, view, time }.of(&authorization, |key| {
+        let Forwarded { request, payload } = forwarded;
+        sigv4::verify_forwarded(request, &authorization, key, *payload, &expect)
+    })?;
+    let signed = u64::try_from(authorization.date.seconds).unwrap_or_default();
+    Ok((caller, UnixMillis(signed.saturating_mul(1000))))
+}
+
+/// A request that a service was sent: all of it that was signed.
+pub(crate) struct Forwarded<'a> {
+    /// Without its body.
+    pub(crate) request: sigv4::Request<'a>,
+    /// The body's hash as the service tells it.
+    pub(crate) payload: Option<&'a str>,
+}
+
+/// What it takes to find out who signed.
+struct Signer<'a> {
+    region: &'a RegionServer,
+    view: &'a View,
+    time: UnixMillis,
+}
+
+impl Signer<'_> {
+    /// Whoever's key the signature was made with.
+    fn of(
+        &self,
+        authorization: &Authorization<'_>,
+        verify: impl FnOnce(&SigningKey) -> Result<(), Rejection>,
+    ) -> Result<Caller, Denied> {
+        let Authorization { scope_date, region, service, .. } = authorization;
+        if let Some(token) = authorization.session_token {
+            let (session, secret) = session(self.region, token)?;
+            if session.access_key_id().as_str() != authorization.access_key_id {
+                return Err(Rejection::InvalidToken.into());
+            }
+            verify(&SigningKey::derive(&secret, scope_date, region, service))?;
+            return Ok(in_session(self.time, self.view, session)?);
         }
-        let (date, scope) = (authorization.scope_date, authorization.region);
-        let key = SigningKey::derive(&secret, date, scope, authorization.service);
-        sigv4::verify(&signed, &authorization, &key, request.time, &expect)?;
-        return Ok(in_session(request, view, session)?);
+        let credential = active(self.view, authorization.access_key_id)?;
+        let key = self.region.signing_key(credential, scope_date, region, service)?;
+        verify(&key)?;
+        Ok(caller(self.view, credential)?)
     }
-    let credential = active(view, authorization.access_key_id)?;
-    let key = region.signing_key(
-        credential,
-        authorization.scope_date,
-        authorization.region,
-        authorization.service,
-    )?;
-    sigv4::verify(&signed, &authorization, &key, request.time, &expect)?;
-    Ok(caller(view, credential)?)
 }
 
 /// `Bearer ACCESS_KEY:SECRET` or `Bearer SESSION_TOKEN`, where the listener takes such tokens. A
@@ -129,7 +182,7 @@ fn bearer(request: &WireRequest, region: &RegionServer, view: &View) -> Result<C
     let token = header.strip_prefix("Bearer ").ok_or(Rejection::InvalidToken)?;
     let Some((id, secret)) = token.split_once(':') else {
         let (session, _) = session(region, token)?;
-        return Ok(in_session(request, view, session)?);
+        return Ok(in_session(request.time, view, session)?);
     };
     let credential = active(view, id)?;
     let expected = region.secret(credential)?;
@@ -158,8 +211,8 @@ fn session(region: &RegionServer, token: &str) -> Result<(Session, Zeroizing<Str
 
 /// The caller of a session that still counts. Whoever has waited for its end shall not be let in by
 /// a clock that is behind.
-fn in_session(request: &WireRequest, view: &View, session: Session) -> Result<Caller, Rejection> {
-    let now = UnixMillis(request.time.0.max(view.clock().0));
+fn in_session(time: UnixMillis, view: &View, session: Session) -> Result<Caller, Rejection> {
+    let now = time.max(view.clock());
     let principal = session.principal(view, now)?;
     let access_key_id = Some(session.access_key_id());
     Ok(Caller { principal, access_key_id, session: Some(session) })
@@ -178,15 +231,15 @@ fn caller(view: &View, credential: &Credential) -> Result<Caller, Rejection> {
     Ok(Caller { principal, access_key_id: Some(credential.id.clone()), session: None })
 }
 
-/// A user, or the root of an account, of an account that is not suspended.
+/// A user, the root of an account or a service, of an account that is not suspended.
 fn principal(
     view: &View,
     account: AccountId,
     user: Option<&UserId>,
 ) -> Result<Principal, Rejection> {
     let known = view.account(account).filter(|account| !account.suspended);
-    known.ok_or(Rejection::InvalidToken)?;
-    let Some(id) = user else { return Ok(Principal::Root(account)) };
+    let known = known.ok_or(Rejection::InvalidToken)?;
+    let Some(id) = user else { return Ok(known.principal()) };
     let user = view.user(id).ok_or(Rejection::InvalidToken)?;
     let name = user.arn().friendly_name().into();
     Ok(Principal::User { account, name, id: id.to_string().into() })

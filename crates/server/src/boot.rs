@@ -16,7 +16,7 @@ use keystead_state::least_version;
 use keystead_state::proto::{self, command, outcome};
 use keystead_types::{
     AccessKeyId, AccountId, AliasName, ClusterId, KeyId, KeySpec, KeyUsage, NodeId, Origin, Region,
-    UnixMillis,
+    ServiceName, UnixMillis,
 };
 
 use crate::access_key;
@@ -72,6 +72,9 @@ pub enum Place {
     Memory,
 }
 
+/// How many accounts there can be: their numbers have twelve digits.
+const ACCOUNTS: u64 = 1_000_000_000_000;
+
 /// A root credential to create an account with.
 pub struct NewAccount {
     /// The account.
@@ -80,6 +83,8 @@ pub struct NewAccount {
     pub access_key_id: AccessKeyId,
     /// The secret of its access key.
     pub secret: zeroize::Zeroizing<String>,
+    /// The service that it is for; none for an account of people.
+    pub service: Option<ServiceName>,
 }
 
 impl NewAccount {
@@ -89,7 +94,17 @@ impl NewAccount {
     /// The random generator failed.
     pub fn generate(account: AccountId) -> Result<Self, BootError> {
         let (access_key_id, secret) = access_key::generate()?;
-        Ok(Self { account, access_key_id, secret })
+        Ok(Self { account, access_key_id, secret, service: None })
+    }
+
+    /// A service, with an account at random.
+    ///
+    /// # Errors
+    /// The random generator failed.
+    pub(crate) fn of_service(name: ServiceName) -> Result<Self, BootError> {
+        let number = u64::from_be_bytes(random::bytes()?) % ACCOUNTS;
+        let account = AccountId::from_number(number).expect("twelve digits are an account");
+        Ok(Self { service: Some(name), ..Self::generate(account)? })
     }
 }
 
@@ -210,6 +225,7 @@ pub async fn ensure_account(server: &RegionServer, new: &NewAccount) -> Result<(
             account: new.account.number(),
             access_key_id: new.access_key_id.to_string(),
             sealed_secret,
+            service: new.service.as_ref().map(ToString::to_string).unwrap_or_default(),
         }),
     )
     .await

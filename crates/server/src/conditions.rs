@@ -6,13 +6,22 @@ use std::collections::BTreeMap;
 use keystead_policy::Context;
 use keystead_state::{Key, View};
 use keystead_types::{
-    AccountId, KeyId, KeySpec, KeyUsage, KmsArn, Origin, Principal, Region, UnixMillis,
+    AccountId, KeyId, KeySpec, KeyUsage, KmsArn, Origin, Principal, Region, ServiceName,
+    UnixMillis,
 };
 
 use crate::front::WireRequest;
 use crate::managed_keys::Unmade;
 use crate::resolve::{Asked, Found, Resource};
 use crate::sessions::{Session, SessionTag};
+
+/// Where a service says for whose resource it asks, as AWS's services do.
+const SOURCES: [(&str, &str); 2] = [
+    ("aws:SourceArn", "x-amz-source-arn"),
+    ("aws:SourceAccount", "x-amz-source-account"),
+];
+/// Whether a grant is made, ended or listed by a service for whom it acts.
+const FOR_AWS_RESOURCE: &str = "kms:GrantIsForAWSResource";
 
 /// What a request says about one of the things it touches.
 #[derive(Debug, Clone, Default)]
@@ -155,6 +164,9 @@ impl Circumstances<'_> {
             // Requests to AWS KMS about no key have it as well.
             if resource.action.starts_with("kms:") {
                 context.add("kms:CallerAccount", principal.account().to_string());
+                if let Some(via) = self.via() {
+                    context.add("kms:ViaService", via.via(self.region));
+                }
             }
         }
         self.sent(&mut context);
@@ -182,23 +194,62 @@ impl Circumstances<'_> {
             context.add("kms:RequestAlias", alias.name.as_str());
         }
         resource.facts.fill(&mut context);
+        if self.via().is_some() && !context.values(FOR_AWS_RESOURCE).is_empty() {
+            context.remove(FOR_AWS_RESOURCE);
+            context.add(FOR_AWS_RESOURCE, "true");
+        }
         if let Sent::Supposed(supposed) = self.sent {
             supposed.replace(&mut context);
         }
         context
     }
 
+    /// The service that acts for the principal.
+    fn via(&self) -> Option<&ServiceName> {
+        Some(&self.session?.via.as_ref()?.service)
+    }
+
     fn principal(&self, principal: &Principal, context: &mut Context) {
+        match principal {
+            Principal::Service { account, name } => self.service(*account, name, context),
+            _ => self.known(principal, context),
+        }
+    }
+
+    /// A service as itself. It says for whose resource it asks, in headers that it signs.
+    fn service(&self, account: AccountId, name: &ServiceName, context: &mut Context) {
+        context.add("aws:PrincipalIsAWSService", "true");
+        context.add("aws:ViaAWSService", "false");
+        context.add("aws:PrincipalAccount", account.to_string());
+        context.add("aws:PrincipalServiceName", name.as_str());
+        context.add("aws:PrincipalServiceNamesList", name.as_str());
+        let Sent::Request(request) = self.sent else { return };
+        for (key, header) in SOURCES {
+            if let Some(text) = request.header(header) {
+                context.add(key, text);
+            }
+        }
+    }
+
+    /// Somebody of an account, who may act through a service.
+    fn known(&self, principal: &Principal, context: &mut Context) {
         let arn = principal.role_arn().unwrap_or_else(|| principal.to_string());
         context.add("aws:PrincipalArn", arn);
         context.add("aws:PrincipalAccount", principal.account().to_string());
         context.add("aws:userid", principal.unique_id());
         context.add("aws:PrincipalIsAWSService", "false");
-        context.add("aws:ViaAWSService", "false");
+        let via = self.via();
+        context.add("aws:ViaAWSService", if via.is_some() { "true" } else { "false" });
+        if let Some(via) = via {
+            for key in ["aws:CalledVia", "aws:CalledViaFirst", "aws:CalledViaLast"] {
+                context.add(key, via.as_str());
+            }
+        }
         match principal {
             Principal::Root(_) => context.add("aws:PrincipalType", "Account"),
             Principal::User { .. } => context.add("aws:PrincipalType", "User"),
             Principal::Session { .. } => context.add("aws:PrincipalType", "AssumedRole"),
+            Principal::Service { .. } => {}
         }
         if let Some(name) = principal.user_name() {
             context.add("aws:username", name);

@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use keystead_api::Error;
 use keystead_state::proto::{self, command};
-use keystead_state::{CLUSTER_VERSION, KeyUse, View, least_version};
+use keystead_state::limits::KEY_USES_AHEAD_MS;
+use keystead_state::{CLUSTER_VERSION, KeyUse, LATE_USES_VERSION, View, least_version};
 use keystead_types::KeyId;
 
 use crate::audit::AuditTrail;
@@ -150,7 +151,9 @@ impl RegionServer {
             return Ok(false);
         }
         let uses = told.iter().map(KeyUse::record).collect();
-        let command = command::Operation::RecordKeyUses(proto::RecordKeyUses { uses });
+        let late = view.cluster_version() >= LATE_USES_VERSION;
+        let ahead_ms = if late { KEY_USES_AHEAD_MS } else { 0 };
+        let command = command::Operation::RecordKeyUses(proto::RecordKeyUses { uses, ahead_ms });
         if least_version(&command) > view.cluster_version() {
             return Ok(false);
         }

@@ -29,7 +29,7 @@ use crate::authorise::Authoriser;
 use crate::conditions::{Circumstances, KeyFacts, Sent};
 use crate::front::WireRequest;
 use crate::grant_token;
-use crate::managed_keys::Unmade;
+use crate::managed_keys;
 use crate::operations::{Operation, key_state};
 use crate::question;
 use crate::region::RegionServer;
@@ -149,14 +149,6 @@ impl Call<'_> {
         match self.resources.get(at).map(|resource| &resource.found) {
             Some(Found::Key(key)) => Ok(key),
             _ => Err(messages::internal()),
-        }
-    }
-
-    /// The AWS-managed key that target number `at` stands for, if that is not made yet.
-    pub(crate) fn unmade(&self, at: usize) -> Option<&Unmade> {
-        match &self.resources.get(at)?.found {
-            Found::Unmade(unmade) => Some(unmade),
-            _ => None,
         }
     }
 
@@ -364,7 +356,8 @@ async fn attempt<O: Operation>(
     let region = &*handling.region;
     let account = caller.principal.account();
     let now = time_of(&handling.request, &view);
-    let resolver = Resolver { view: &view, region, account, now };
+    let via_service = caller.via().is_some();
+    let resolver = Resolver { view: &view, region, account, via_service, now };
     let mut resources = Vec::new();
     for target in O::targets(&input)? {
         resources.push(resolver.resolve(target)?);
@@ -388,7 +381,7 @@ async fn attempt<O: Operation>(
     };
     Authoriser::new(&caller.principal, circumstances).check(&mut resources, record)?;
 
-    let call = Call {
+    let mut call = Call {
         region,
         index: AtomicU64::new(view.applied()),
         view,
@@ -397,6 +390,7 @@ async fn attempt<O: Operation>(
         operation: O::NAME,
         resources,
     };
+    make_unmade(&mut call, O::dry_run(&input), record).await?;
     let output = match again::<O>(&call, &input)? {
         Some(output) => output,
         None => perform::<O>(&call, &input).await?,
@@ -411,6 +405,25 @@ async fn attempt<O: Operation>(
     let index = call.index.load(Ordering::Relaxed);
     record.index(index);
     Ok((body::<O>(handling.wire, &output), index))
+}
+
+/// Makes the AWS-managed keys that the caller may use and that nobody asked for before.
+async fn make_unmade(
+    call: &mut Call<'_>,
+    dry_run: bool,
+    record: &mut Record,
+) -> Result<(), Failure> {
+    for at in 0..call.resources.len() {
+        let Found::Unmade(unmade) = &call.resources[at].found else { continue };
+        let key = match dry_run {
+            true => unmade.key.clone(),
+            false => managed_keys::make(call, unmade).await?,
+        };
+        let arn = call.key_arn(&key);
+        record.resource(arn.account, KmsArn::Key(arn));
+        call.resources[at].found = Found::Key(key);
+    }
+    Ok(())
 }
 
 /// The rest of the way of a request that is allowed.

@@ -2,7 +2,9 @@
 
 use keystead_api::{Error, ErrorCode, messages};
 use keystead_state::proto::{self, command, outcome};
-use keystead_state::{Command, Key, Quotas, ROLES_VERSION, View, least_version};
+use keystead_state::{
+    Command, FORWARDING_VERSION, Key, Quotas, ROLES_VERSION, View, least_version,
+};
 use keystead_types::{AliasArn, KeyId, Origin};
 
 use crate::authenticate::Caller;
@@ -21,18 +23,24 @@ impl Author<'_> {
     /// The command of an operation.
     pub(crate) fn command(&self, request_id: [u8; 32], operation: Operation) -> Command {
         let Caller { principal, session, .. } = self.caller;
+        let via = self.caller.via();
         let least = least_version(&operation.0);
         Command {
             request_id: request_id.to_vec(),
             time_ms: 0,
-            principal: principal.to_string(),
+            principal: principal.author_arn(),
             user_id: principal.user_id().unwrap_or_default().to_owned(),
             access_key_id: self.caller.stored_key().map(ToString::to_string).unwrap_or_default(),
             authorised_at: self.view.applied(),
-            // What is older does not know when sessions end.
-            version: if session.is_some() { least.max(ROLES_VERSION) } else { least },
+            // What is older does not know when sessions end, nor when services do.
+            version: match (session, via) {
+                (_, Some(_)) => least.max(FORWARDING_VERSION),
+                (Some(_), None) => least.max(ROLES_VERSION),
+                (None, None) => least,
+            },
             quotas: None,
             role_id: principal.role_id().unwrap_or_default().to_owned(),
+            via_access_key_id: via.map(|via| via.issuer.id.to_string()).unwrap_or_default(),
             session_issued_ms: session.as_ref().map_or(0, |session| session.ordered.0),
             operation: Some(operation.0),
         }
@@ -149,6 +157,7 @@ pub(crate) fn rejection(call: &Call<'_>, reason: proto::Reason) -> Error {
         | Reason::AlreadyInitialised
         | Reason::NotInitialised
         | Reason::AccountExists
+        | Reason::ServiceExists
         | Reason::AccountNotFound
         | Reason::AccessKeyExists
         | Reason::KeyExists

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use keystead_policy::{self as policy, Attached, Caller, Grant, Policies, Query, Step, Verdict};
 use keystead_state::{GrantConstraints, Key, NamedPolicy, OwnPolicies, View};
-use keystead_types::Principal;
+use keystead_types::{AccountId, Principal};
 
 use crate::conditions::Circumstances;
 use crate::resolve::{Found, Resource};
@@ -15,6 +15,8 @@ use crate::sessions::SessionPolicy;
 pub(crate) struct Asker<'a> {
     pub(crate) circumstances: Circumstances<'a>,
     caller: Caller,
+    /// A service in its own account.
+    at_home: Option<Caller>,
     own: OwnPolicies,
     session: Vec<SessionPolicy>,
 }
@@ -27,13 +29,15 @@ impl<'a> Asker<'a> {
         let session = circumstances.session.map(|session| session.policies(circumstances.view));
         let circumstances = Circumstances { principal: Some(principal), ..circumstances };
         let (caller, session) = (Caller::from(principal), session.unwrap_or_default());
-        Self { circumstances, caller, own, session }
+        let at_home = principal.service().map(|_| Caller::root(principal.account()));
+        Self { circumstances, caller, at_home, own, session }
     }
 
     /// Somebody whom policies may name, and who is no principal of the Region.
     pub(crate) fn outsider(caller: Caller, circumstances: Circumstances<'a>) -> Self {
         let circumstances = Circumstances { principal: None, ..circumstances };
-        Self { circumstances, caller, own: OwnPolicies::default(), session: Vec::new() }
+        let own = OwnPolicies::default();
+        Self { circumstances, caller, at_home: None, own, session: Vec::new() }
     }
 
     /// Puts the question whether the asker may do this to `judge`. There is none where nobody is
@@ -61,7 +65,7 @@ impl<'a> Asker<'a> {
         };
         let context = asks(&policies).then(|| self.circumstances.context(resource));
         let query = Query {
-            caller: &self.caller,
+            caller: self.caller(owner),
             action: resource.action,
             resource: &resource.name(self.circumstances.region),
             owner,
@@ -73,6 +77,12 @@ impl<'a> Asker<'a> {
             _ => None,
         };
         Some(judge(&Question { query, policies, retired: retired.as_ref() }))
+    }
+
+    /// Who asks, to the owner of what is asked about: a service is the root of its own account, and
+    /// of no account to others.
+    fn caller(&self, owner: AccountId) -> &Caller {
+        self.at_home.as_ref().filter(|root| root.account() == Some(owner)).unwrap_or(&self.caller)
     }
 
     fn grants(&self, key: &Key, operation: &str) -> Vec<&'a keystead_state::Grant> {
@@ -124,6 +134,9 @@ pub(crate) fn grants_to<'v>(
 ) -> Vec<&'v keystead_state::Grant> {
     if view.grants_on(key.id, None).next().is_none() {
         return Vec::new();
+    }
+    if let Some(service) = principal.service() {
+        return grants_named(view, key, &[service.as_str()], operation);
     }
     let account = Principal::Root(principal.account()).to_string();
     // A grant may be to a session alone.

@@ -308,6 +308,8 @@ pub(crate) struct Resolver<'a> {
     pub(crate) view: &'a View,
     pub(crate) region: &'a RegionServer,
     pub(crate) account: AccountId,
+    /// Whether a service asks for somebody.
+    pub(crate) via_service: bool,
     /// Material that has expired by then is gone.
     pub(crate) now: UnixMillis,
 }
@@ -320,6 +322,10 @@ impl Resolver<'_> {
     pub(crate) fn resolve<'t>(&self, target: Target<'t>) -> Result<Resource<'t>, Error> {
         let (asked, owner, found) = match target.name {
             Name::Account => (Asked::Anything, Some(self.account), Found::Account),
+            // A service makes its key in an account when it first uses it.
+            Name::Key { reference, aliases: true } if self.via_service => {
+                self.key_or_unmade(reference)?
+            }
             Name::Key { reference, aliases } => self.key(reference, aliases)?,
             Name::KeyOrUnmade(reference) => self.key_or_unmade(reference)?,
             Name::Ciphertext(id) => {

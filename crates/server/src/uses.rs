@@ -150,7 +150,7 @@ mod tests {
 
     fn tell(view: &mut View, uses: &[KeyUse]) {
         let uses = uses.iter().map(KeyUse::record).collect();
-        run(view, Operation::RecordKeyUses(proto::RecordKeyUses { uses }));
+        run(view, Operation::RecordKeyUses(proto::RecordKeyUses { uses, ahead_ms: 0 }));
     }
 
     #[test]

@@ -31,7 +31,7 @@ pub mod proto {
 }
 
 pub use apply::{
-    Applied, CLUSTER_VERSION, FIRST_VERSION, ROLES_VERSION, UnknownCommand, apply, least_version,
+    Applied, CLUSTER_VERSION, FIRST_VERSION, FORWARDING_VERSION, LATE_USES_VERSION, ROLES_VERSION, UnknownCommand, apply, least_version,
 };
 pub use erasures::{Erasures, LostMaterial};
 pub use iam::policy_size;
@@ -63,6 +63,8 @@ pub mod limits {
     pub const TAGS_PER_KEY: usize = 50;
     /// Uses of keys that one command tells of at most.
     pub const KEY_USES_AT_ONCE: usize = 2_000;
+    /// How much later than the replicated clock a use may be, in milliseconds.
+    pub const KEY_USES_AHEAD_MS: u64 = 5 * 60 * 1000;
     /// How long it is told that a key lost material, in milliseconds.
     pub const LOST_MATERIAL_MEMORY_MS: u64 = 366 * 24 * 60 * 60 * 1000;
     /// How long the first result of a request is kept, in milliseconds.

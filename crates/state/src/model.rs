@@ -6,8 +6,8 @@ use std::sync::Arc;
 use keystead_policy::{Document, Kind, NamedPrincipal, PolicyError};
 use keystead_types::{
     AccessKeyId, AccountId, AliasName, CryptographicOperation, GrantId, GrantOperation, KeyId,
-    KeyManager, KeySpec, KeyState, KeyUsage, MaterialId, Origin, Region, RequestId, UnixMillis,
-    UserId,
+    KeyManager, KeySpec, KeyState, KeyUsage, MaterialId, Origin, Principal, Region, RequestId,
+    ServiceName, UnixMillis, UserId,
 };
 
 /// The root key under one seal.
@@ -43,8 +43,8 @@ pub struct Authority {
     pub created: UnixMillis,
 }
 
-/// An account that may use the region.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// An account that may use the region: of people, or of a service.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Account {
     /// Its id.
     pub id: AccountId,
@@ -56,6 +56,18 @@ pub struct Account {
     pub rights_removed_at: u64,
     /// Sessions of its root that were issued before this have ended; zero if none has.
     pub sessions_valid_after: UnixMillis,
+    /// The service whose account it is. Then its root is that service.
+    pub service: Option<ServiceName>,
+}
+
+impl Account {
+    /// Whoever signs with an access key of the account itself.
+    pub fn principal(&self) -> Principal {
+        match &self.service {
+            Some(name) => Principal::Service { account: self.id, name: name.clone() },
+            None => Principal::Root(self.id),
+        }
+    }
 }
 
 /// An access key. It authenticates a user, or the root of its account.

@@ -193,6 +193,7 @@ pub(crate) fn account(account: &Account) -> Vec<u8> {
         suspended: account.suspended,
         rights_removed_at: account.rights_removed_at,
         sessions_valid_after_ms: account.sessions_valid_after.0,
+        service: account.service.as_ref().map(ToString::to_string).unwrap_or_default(),
     }
     .encode_to_vec()
 }
@@ -204,6 +205,10 @@ fn read_account(record: &proto::AccountRecord) -> Option<Account> {
         suspended: record.suspended,
         rights_removed_at: record.rights_removed_at,
         sessions_valid_after: UnixMillis(record.sessions_valid_after_ms),
+        service: match record.service.as_str() {
+            "" => None,
+            name => Some(name.parse().ok()?),
+        },
     })
 }
 

@@ -4,7 +4,8 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use keystead_types::{
-    AccessKeyId, AccountId, AliasName, ClusterId, GrantId, KeyId, Region, UnixMillis,
+    AccessKeyId, AccountId, AliasName, ClusterId, GrantId, KeyId, Region, ServiceName,
+    UnixMillis,
 };
 use prost::Message;
 use rpds::{HashTrieMapSync, RedBlackTreeMapSync, RedBlackTreeSetSync};
@@ -176,6 +177,11 @@ impl View {
     /// An account.
     pub fn account(&self, id: AccountId) -> Option<&Account> {
         self.accounts.get(&id)
+    }
+
+    /// The account of a service.
+    pub fn service(&self, name: &ServiceName) -> Option<&Account> {
+        self.accounts().find(|account| account.service.as_ref() == Some(name))
     }
 
     /// All accounts, by id.

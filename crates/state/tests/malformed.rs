@@ -162,7 +162,7 @@ fn uses() -> impl Strategy<Value = Operation> {
         },
     );
     proptest::collection::vec(one, 0..3)
-        .prop_map(|uses| Operation::RecordKeyUses(proto::RecordKeyUses { uses }))
+        .prop_map(|uses| Operation::RecordKeyUses(proto::RecordKeyUses { uses, ahead_ms: 0 }))
 }
 
 fn on_material() -> impl Strategy<Value = Operation> {

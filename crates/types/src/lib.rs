@@ -9,6 +9,7 @@ mod ids;
 mod names;
 mod network;
 mod principal;
+mod service;
 mod time;
 
 pub use arn::{AliasArn, Arn, KeyArn, KmsArn, PARTITION};
@@ -27,4 +28,5 @@ pub use names::{
 };
 pub use network::Network;
 pub use principal::{Principal, PrincipalArn, SessionArn, SessionName};
+pub use service::ServiceName;
 pub use time::UnixMillis;

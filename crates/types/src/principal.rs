@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use crate::{AccountId, Arn, IamArn, InvalidIdentifier, PARTITION, RoleName};
+use crate::{AccountId, Arn, IamArn, InvalidIdentifier, PARTITION, RoleName, ServiceName};
 
 /// An authenticated principal, of the kinds that AWS knows.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -31,23 +31,31 @@ pub enum Principal {
         /// The name that whoever took on the role gave the session.
         session: Arc<str>,
     },
+    /// A service that acts as itself.
+    Service {
+        /// The account that the service's own keys are in. Nobody else is in it.
+        account: AccountId,
+        /// The name, such as `s3.amazonaws.com`.
+        name: ServiceName,
+    },
 }
 
 impl Principal {
     /// The account that the principal belongs to.
     pub fn account(&self) -> AccountId {
         match self {
-            Self::Root(account) | Self::User { account, .. } | Self::Session { account, .. } => {
-                *account
-            }
+            Self::Root(account)
+            | Self::User { account, .. }
+            | Self::Session { account, .. }
+            | Self::Service { account, .. } => *account,
         }
     }
 
-    /// The unique id that STS and the audit trail show; of the root, its account; of a session,
-    /// that of its role with its own name.
+    /// The unique id that STS and the audit trail show; of a root or a service, its account; of a
+    /// session, that of its role with its own name.
     pub fn unique_id(&self) -> String {
         match self {
-            Self::Root(account) => account.to_string(),
+            Self::Root(account) | Self::Service { account, .. } => account.to_string(),
             Self::User { id, .. } => id.to_string(),
             Self::Session { id, session, .. } => format!("{id}:{session}"),
         }
@@ -57,7 +65,7 @@ impl Principal {
     pub fn user_id(&self) -> Option<&str> {
         match self {
             Self::User { id, .. } => Some(id),
-            Self::Root(_) | Self::Session { .. } => None,
+            Self::Root(_) | Self::Session { .. } | Self::Service { .. } => None,
         }
     }
 
@@ -65,7 +73,7 @@ impl Principal {
     pub fn role_id(&self) -> Option<&str> {
         match self {
             Self::Session { id, .. } => Some(id),
-            Self::Root(_) | Self::User { .. } => None,
+            Self::Root(_) | Self::User { .. } | Self::Service { .. } => None,
         }
     }
 
@@ -78,7 +86,7 @@ impl Principal {
     pub fn user_name(&self) -> Option<&str> {
         match self {
             Self::User { name, .. } => Some(without_path(name)),
-            Self::Root(_) | Self::Session { .. } => None,
+            Self::Root(_) | Self::Session { .. } | Self::Service { .. } => None,
         }
     }
 
@@ -88,7 +96,7 @@ impl Principal {
             Self::Session { account, role, .. } => {
                 Some(format!("arn:{PARTITION}:iam::{account}:role/{role}"))
             }
-            Self::Root(_) | Self::User { .. } => None,
+            Self::Root(_) | Self::User { .. } | Self::Service { .. } => None,
         }
     }
 
@@ -96,7 +104,7 @@ impl Principal {
     pub fn role_name(&self) -> Option<&str> {
         match self {
             Self::Session { role, .. } => Some(without_path(role)),
-            Self::Root(_) | Self::User { .. } => None,
+            Self::Root(_) | Self::User { .. } | Self::Service { .. } => None,
         }
     }
 
@@ -106,6 +114,23 @@ impl Principal {
             Self::Root(_) => "Root",
             Self::User { .. } => "IAMUser",
             Self::Session { .. } => "AssumedRole",
+            Self::Service { .. } => "AWSService",
+        }
+    }
+
+    /// The service that acts as itself.
+    pub fn service(&self) -> Option<&ServiceName> {
+        match self {
+            Self::Service { name, .. } => Some(name),
+            Self::Root(_) | Self::User { .. } | Self::Session { .. } => None,
+        }
+    }
+
+    /// The ARN by which commands name their author: of a service, the root of its account.
+    pub fn author_arn(&self) -> String {
+        match self {
+            Self::Service { account, .. } => Self::Root(*account).to_string(),
+            Self::Root(_) | Self::User { .. } | Self::Session { .. } => self.to_string(),
         }
     }
 }
@@ -114,7 +139,7 @@ fn without_path(name: &str) -> &str {
     name.rsplit_once('/').map_or(name, |(_, name)| name)
 }
 
-/// The principal's ARN.
+/// The principal's ARN; of a service, its name.
 impl fmt::Display for Principal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -126,6 +151,7 @@ impl fmt::Display for Principal {
                 let role = without_path(role);
                 write!(f, "arn:{PARTITION}:sts::{account}:assumed-role/{role}/{session}")
             }
+            Self::Service { name, .. } => name.fmt(f),
         }
     }
 }

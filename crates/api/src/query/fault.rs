@@ -95,6 +95,9 @@ fault_codes! {
     // What STS's model names besides.
     PackedPolicyTooLarge = 400, "Session policies and tags are larger than a session can hold.";
 
+    // What a forwarded request may be answered with.
+    InvalidForwardedRequest = 400, "The request that a service forwarded is not authentic.";
+
     // What every action may answer besides.
     AccessDenied = 403, "The caller is not allowed to.";
     ExpiredToken = 403, "The session has expired.";

@@ -213,6 +213,21 @@ pub fn root_takes_no_role() -> Fault {
     Fault::new(FaultCode::AccessDenied, "Roles may not be assumed by root accounts.")
 }
 
+/// A request that a service forwarded and that does not show who made it.
+pub fn forwarded_request(why: impl Display) -> Fault {
+    let text = format!("The forwarded request is not authentic: {why}");
+    Fault::new(FaultCode::InvalidForwardedRequest, text)
+}
+
+/// Somebody who is no service and forwards a request.
+pub fn only_services_forward(principal: impl Display) -> Fault {
+    let text = format!(
+        "User: {principal} is not authorized to perform: sts:GetForwardAccessToken because it is \
+         no service"
+    );
+    Fault::new(FaultCode::AccessDenied, text)
+}
+
 /// Temporary credentials with which others are asked for.
 pub fn session_makes_no_session() -> Fault {
     let text = "Cannot call GetSessionToken with session credentials";

@@ -12,13 +12,16 @@ use super::{ALGORITHM, Request};
 #[error("the request has no '{0}' header")]
 pub struct AbsentHeader(pub String);
 
-/// How the path enters the canonical request. In both cases it is encoded once more.
+/// How the path enters the canonical request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PathRule {
-    /// Dot segments resolved, runs of slashes made one (RFC 3986 section 5.2.4).
+    /// Dot segments resolved, runs of slashes made one (RFC 3986 section 5.2.4), and encoded once
+    /// more.
     Normalized,
-    /// As it was sent.
+    /// As it was sent, and encoded once more.
     AsSent,
+    /// As it was sent: what S3 has.
+    Encoded,
 }
 
 /// The canonical request of `request` with these headers (lower case, sorted) and the body's hash
@@ -72,8 +75,10 @@ fn push_path(out: &mut Vec<u8>, path: &str, rule: PathRule) {
             out.extend_from_slice(piece.as_bytes());
         }
     };
-    if rule == PathRule::AsSent && !path.is_empty() {
-        return encoded(path, out);
+    match rule {
+        PathRule::AsSent if !path.is_empty() => return encoded(path, out),
+        PathRule::Encoded if !path.is_empty() => return out.extend_from_slice(path.as_bytes()),
+        _ => {}
     }
     let mut kept = Vec::new();
     for segment in path.split('/') {

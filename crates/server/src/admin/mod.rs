@@ -10,6 +10,7 @@ mod client;
 mod heard;
 mod listener;
 mod service;
+mod services;
 
 use std::fmt;
 use std::fs::{File, OpenOptions, Permissions, TryLockError};
@@ -33,6 +34,12 @@ use crate::region::RegionServer;
 #[allow(missing_docs, unused_qualifications, clippy::all, clippy::pedantic)]
 pub mod proto {
     include!(concat!(env!("OUT_DIR"), "/keystead.admin.v1.rs"));
+}
+
+impl fmt::Debug for proto::ServiceKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ServiceKey({})", self.access_key_id)
+    }
 }
 
 impl fmt::Debug for proto::CreateAccountResponse {

@@ -12,6 +12,7 @@ use tonic::{Request, Response, Status};
 use super::proto::admin_server::Admin;
 use super::proto::revoke_sessions_request::Of;
 use super::proto::{self, StatusRequest, StatusResponse};
+use super::services;
 use crate::audit::{AuditTrail, Operator, OperatorRecord};
 use crate::boot::{self, NewAccount};
 use crate::clock;
@@ -240,7 +241,8 @@ impl Admin for AdminService {
     ) -> Result<Response<proto::ListAccountsResponse>, Status> {
         self.note(&request, "ListAccounts")?;
         let view = self.region(&request.get_ref().region)?.view();
-        let accounts = view.accounts().map(|account| proto::Account {
+        let accounts = view.accounts().filter(|account| account.service.is_none());
+        let accounts = accounts.map(|account| proto::Account {
             id: account.id.to_string(),
             created_ms: account.created.0,
             suspended: account.suspended,
@@ -274,6 +276,53 @@ impl Admin for AdminService {
         };
         boot::revoke_sessions(region, account_id(&account)?, owner).await.map_err(refused)?;
         Ok(Response::new(proto::RevokeSessionsResponse {}))
+    }
+
+    async fn add_service(
+        &self,
+        request: Request<proto::AddServiceRequest>,
+    ) -> Result<Response<proto::ServiceKey>, Status> {
+        self.note(&request, "AddService")?;
+        let proto::AddServiceRequest { region, service } = request.get_ref();
+        services::add(self.region(region)?, service).await.map(Response::new)
+    }
+
+    async fn list_services(
+        &self,
+        request: Request<proto::ListServicesRequest>,
+    ) -> Result<Response<proto::ListServicesResponse>, Status> {
+        self.note(&request, "ListServices")?;
+        let region = self.region(&request.get_ref().region)?;
+        Ok(Response::new(services::list(&region.view())))
+    }
+
+    async fn set_service_suspended(
+        &self,
+        request: Request<proto::SetServiceSuspendedRequest>,
+    ) -> Result<Response<proto::SetServiceSuspendedResponse>, Status> {
+        let proto::SetServiceSuspendedRequest { region, service, suspended } = request.get_ref();
+        self.note(&request, if *suspended { "SuspendService" } else { "ResumeService" })?;
+        services::suspend(self.region(region)?, service, *suspended).await?;
+        Ok(Response::new(proto::SetServiceSuspendedResponse {}))
+    }
+
+    async fn create_service_key(
+        &self,
+        request: Request<proto::CreateServiceKeyRequest>,
+    ) -> Result<Response<proto::ServiceKey>, Status> {
+        self.note(&request, "CreateServiceKey")?;
+        let proto::CreateServiceKeyRequest { region, service } = request.get_ref();
+        services::create_key(self.region(region)?, service).await.map(Response::new)
+    }
+
+    async fn delete_service_key(
+        &self,
+        request: Request<proto::DeleteServiceKeyRequest>,
+    ) -> Result<Response<proto::DeleteServiceKeyResponse>, Status> {
+        self.note(&request, "DeleteServiceKey")?;
+        let proto::DeleteServiceKeyRequest { region, service, access_key_id } = request.get_ref();
+        services::delete_key(self.region(region)?, service, access_key_id).await?;
+        Ok(Response::new(proto::DeleteServiceKeyResponse {}))
     }
 
     async fn explain(
@@ -320,7 +369,7 @@ fn account_id(text: &str) -> Result<AccountId, Status> {
 }
 
 #[allow(clippy::needless_pass_by_value, reason = "for map_err")]
-fn refused(error: boot::BootError) -> Status {
+pub(super) fn refused(error: boot::BootError) -> Status {
     Status::failed_precondition(error.to_string())
 }
 

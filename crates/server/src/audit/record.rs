@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use keystead_api::{Error, ErrorCode};
 use keystead_policy::Verdict;
-use keystead_types::{AccessKeyId, AccountId, KmsArn, Principal, Region, RequestId, UnixMillis};
+use keystead_types::{
+    AccessKeyId, AccountId, KmsArn, Principal, Region, RequestId, ServiceName, UnixMillis,
+};
 use serde::{Serialize, Serializer};
 
 use super::Parameters;
@@ -79,6 +81,9 @@ struct Identity {
     user_name: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     session_context: Option<SessionContext>,
+    /// The service that asks, for itself or for whom else this names.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    invoked_by: Option<Shown<ServiceName>>,
 }
 
 /// Of temporary credentials: whose they are, and since when.
@@ -205,6 +210,7 @@ impl Record {
                 access_key_id: None,
                 user_name: None,
                 session_context: None,
+                invoked_by: None,
             },
             event_time: Shown(origin.time),
             event_source: origin.service,
@@ -235,10 +241,12 @@ impl Record {
 
     pub(crate) fn caller(&mut self, caller: &Caller) {
         let Caller { principal, access_key_id, session } = caller;
+        let invoked_by = principal.service().or(caller.via().map(|via| &via.service));
         self.user_identity = Identity {
+            invoked_by: invoked_by.cloned().map(Shown),
             kind: principal.kind(),
             principal_id: Some(principal.unique_id()),
-            arn: Some(Shown(principal.clone())),
+            arn: principal.service().is_none().then(|| Shown(principal.clone())),
             account_id: Some(Shown(principal.account())),
             access_key_id: access_key_id.clone().map(Shown),
             user_name: principal.user_name().map(str::to_owned),

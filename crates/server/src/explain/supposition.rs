@@ -76,7 +76,9 @@ impl<'a> Supposition<'a> {
             .stating(self.action.facts.clone())
             .context(&self.encryption_context);
         let now = self.supposed.time.max(view.clock());
-        let resolved = Resolver { view, region, account, now }.resolve(target);
+        let via_service = false;
+        let resolver = Resolver { view, region, account, via_service, now };
+        let resolved = resolver.resolve(target);
         let mut resource = resolved.map_err(|error| invalid(text(&error)))?;
         if let Found::Absent(error) = &resource.found {
             return Err(NoAnswer::Absent(text(error)));

@@ -84,7 +84,13 @@ impl Service {
 
     /// Temporary credentials of a user or a root are for all services but IAM, as long as nobody
     /// has a second factor.
+    ///
+    /// A service is no account that could have entities, and who acts through one uses keys alone.
     fn refuse_session(&self, caller: &Caller) -> Result<(), Denied> {
+        let service = caller.principal.service().is_some();
+        if (service && self.scope == IAM.scope) || caller.via().is_some() {
+            return Err(Rejection::InvalidToken.into());
+        }
         let of_user = caller.session.as_ref().is_some_and(|session| !session.is_of_role());
         if of_user && self.scope == IAM.scope {
             return Err(Rejection::InvalidToken.into());

@@ -1,11 +1,9 @@
 //! DescribeKey: the metadata of a key; an AWS-managed one is made if nobody asked for it before.
 
 use keystead_api::{Error, kms};
-use keystead_types::KeyArn;
 
 use super::{Operation, metadata};
 use crate::audit::Parameters;
-use crate::managed_keys;
 use crate::pipeline::{Call, Failure};
 use crate::resolve::Target;
 
@@ -27,17 +25,8 @@ impl Operation for DescribeKey {
     }
 
     async fn execute(call: &Call<'_>, _: &Self::Input) -> Result<Self::Output, Failure> {
-        let key = match call.unmade(0) {
-            Some(unmade) => managed_keys::make(call, unmade).await?,
-            None => call.key(0)?.clone(),
-        };
-        let key_metadata = Some(metadata::key_metadata(&key, call.region.name()));
+        let key_metadata = Some(metadata::key_metadata(call.key(0)?, call.region.name()));
         Ok(kms::DescribeKeyResponse { key_metadata })
-    }
-
-    fn created(call: &Call<'_>, output: &Self::Output) -> Option<KeyArn> {
-        call.unmade(0)?;
-        output.key_metadata.as_ref()?.arn.as_ref()?.parse().ok()
     }
 
     fn record(input: &Self::Input) -> Parameters {

@@ -7,18 +7,21 @@ use std::collections::BTreeMap;
 
 use keystead_types::{AccountId, UnixMillis};
 
-use super::{Holder, Issuer, Session, SessionTag};
+use super::{Holder, Issuer, Session, SessionTag, Via};
 
 const VERSION: u8 = 1;
 const ROOT: u8 = 1;
 const USER: u8 = 2;
 const ROLE: u8 = 3;
 const CHAINED: u8 = 1;
+const FORWARDED: u8 = 2;
 const TRANSITIVE: u8 = 1;
 
 /// A session as bytes; `None` where a part of it is too long for the format.
 pub(super) fn write(session: &Session) -> Option<Vec<u8>> {
-    let mut content = vec![VERSION, if session.chained { CHAINED } else { 0 }];
+    let flags = if session.chained { CHAINED } else { 0 }
+        | if session.via.is_some() { FORWARDED } else { 0 };
+    let mut content = vec![VERSION, flags];
     content.extend_from_slice(&session.id);
     content.extend_from_slice(&session.account.number().to_be_bytes());
     for time in [session.issued, session.ordered, session.expires] {
@@ -36,17 +39,28 @@ pub(super) fn write(session: &Session) -> Option<Vec<u8>> {
             text(&mut content, session.as_str())?;
         }
     }
-    let (issuer, version) = match &session.issuer {
-        Some(Issuer { id, version }) => (id.as_str(), *version),
-        None => ("", 0),
-    };
-    text(&mut content, issuer)?;
-    content.extend_from_slice(&version.to_be_bytes());
+    match &session.issuer {
+        Some(known) => issuer(&mut content, known)?,
+        None => {
+            text(&mut content, "")?;
+            content.extend_from_slice(&[0; 8]);
+        }
+    }
     for part in [&session.source_identity, &session.provider, &session.subject] {
         text(&mut content, part)?;
     }
+    if let Some(via) = &session.via {
+        text(&mut content, via.service.as_str())?;
+        issuer(&mut content, &via.issuer)?;
+    }
     content.extend_from_slice(&packed(session)?);
     Some(content)
+}
+
+fn issuer(content: &mut Vec<u8>, issuer: &Issuer) -> Option<()> {
+    text(content, issuer.id.as_str())?;
+    content.extend_from_slice(&issuer.version.to_be_bytes());
+    Some(())
 }
 
 /// The part of a session whose size its maker decides: policies and tags.
@@ -76,7 +90,7 @@ fn text(content: &mut Vec<u8>, text: &str) -> Option<()> {
 pub(super) fn read(content: &[u8]) -> Option<Session> {
     let mut rest = Reader(content);
     let [VERSION, flags] = rest.array()? else { return None };
-    let chained = flag(flags, CHAINED)?;
+    let chained = flag(flags & !FORWARDED, CHAINED)?;
     let id = rest.array()?;
     let account = AccountId::from_number(rest.number()?)?;
     let (issued, ordered, expires) = (rest.time()?, rest.time()?, rest.time()?);
@@ -96,6 +110,14 @@ pub(super) fn read(content: &[u8]) -> Option<Session> {
     };
     let source_identity = rest.text()?.to_owned();
     let (provider, subject) = (rest.text()?.to_owned(), rest.text()?.to_owned());
+    let via = match flags & FORWARDED {
+        0 => None,
+        _ => {
+            let service = rest.text()?.parse().ok()?;
+            let issuer = Issuer { id: rest.text()?.parse().ok()?, version: rest.number()? };
+            Some(Via { service, issuer })
+        }
+    };
     let policy = rest.text()?.to_owned();
     let managed = (0..rest.byte()?).map(|_| rest.text()?.parse().ok()).collect::<Option<_>>()?;
     let mut tags = BTreeMap::new();
@@ -119,6 +141,7 @@ pub(super) fn read(content: &[u8]) -> Option<Session> {
         policy,
         managed,
         tags,
+        via,
     };
     rest.0.is_empty().then_some(session)
 }

@@ -13,7 +13,8 @@ use std::sync::Arc;
 use keystead_policy::{Attached, Document, Kind};
 use keystead_state::{Policy, View};
 use keystead_types::{
-    AccessKeyId, AccountId, PolicyId, Principal, RoleId, SessionName, UnixMillis, UserId,
+    AccessKeyId, AccountId, PolicyId, Principal, RoleId, ServiceName, SessionName, UnixMillis,
+    UserId,
 };
 
 use crate::sigv4::Rejection;
@@ -49,6 +50,16 @@ pub(crate) struct Session {
     pub(crate) managed: Vec<PolicyId>,
     /// Tags, with whether they are handed down to sessions that this one makes.
     pub(crate) tags: BTreeMap<String, SessionTag>,
+    /// The service that acts in it for its holder.
+    pub(crate) via: Option<Via>,
+}
+
+/// A service that acts for somebody.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Via {
+    pub(crate) service: ServiceName,
+    /// The access key that it showed itself with.
+    pub(crate) issuer: Issuer,
 }
 
 /// Who acts in a session.
@@ -126,14 +137,28 @@ impl Session {
         };
         active(self.account)
             && self.issuer.as_ref().is_none_or(issued_by)
+            && self.via.as_ref().is_none_or(|via| issued_by(&via.issuer) && self.outlasts(view, via))
             && self.managed.iter().all(|id| view.managed_policy(id).is_some())
+    }
+
+    /// Whether the service has not ended what it does for others since then.
+    fn outlasts(&self, view: &View, via: &Via) -> bool {
+        let key = view.credential(&via.issuer.id);
+        let account = key.and_then(|key| view.account(key.account));
+        account.is_some_and(|account| {
+            account.service.as_ref() == Some(&via.service)
+                && self.ordered >= account.sessions_valid_after
+        })
     }
 
     /// The principal, unless it is gone or its sessions of that time were revoked.
     fn holder(&self, view: &View) -> Option<Principal> {
         let account = self.account;
         let (principal, valid_after) = match &self.holder {
-            Holder::Root => (Principal::Root(account), view.account(account)?.sessions_valid_after),
+            Holder::Root => {
+                let account = view.account(account)?;
+                (account.principal(), account.sessions_valid_after)
+            }
             Holder::User(id) => {
                 let user = view.user(id)?;
                 let (name, id) = (user.arn().friendly_name().into(), id.to_string().into());

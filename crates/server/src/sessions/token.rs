@@ -19,8 +19,8 @@ pub(crate) const MAX_PACKED_BYTES: usize = 4096;
 /// What a session is bound to.
 const BINDING: &[u8] = b"session token";
 /// The longest token that there is, in characters: an envelope of the packed part and of less than
-/// a thousand bytes besides.
-const MAX_TOKEN: usize = (MAX_PACKED_BYTES + 1024) * 4 / 3;
+/// 1,280 bytes besides.
+const MAX_TOKEN: usize = (MAX_PACKED_BYTES + 1280) * 4 / 3;
 
 /// What a session is used with.
 pub(crate) struct Credentials {
@@ -92,7 +92,7 @@ mod tests {
     use keystead_types::{AccountId, UnixMillis};
 
     use super::*;
-    use crate::sessions::{Holder, Issuer, SessionTag};
+    use crate::sessions::{Holder, Issuer, SessionTag, Via};
 
     fn keyring() -> Keyring {
         Keyring::new(&RootKey::generate().unwrap()).unwrap()
@@ -118,6 +118,7 @@ mod tests {
                 ("team".to_owned(), tag("blue", true)),
                 ("é".to_owned(), tag("", false)),
             ]),
+            via: None,
         }
     }
 
@@ -126,12 +127,18 @@ mod tests {
         session(Holder::Role { id, session: "ci-1".parse().unwrap() })
     }
 
+    fn forwarded() -> Session {
+        let issuer = Issuer { id: "AKIAIOSFODNN7SERVICE".parse().unwrap(), version: 4 };
+        let service = "s3.amazonaws.com".parse().unwrap();
+        Session { via: Some(Via { service, issuer }), ..of_role() }
+    }
+
     #[test]
     fn a_token_says_what_was_sealed() {
         let keyring = keyring();
         let user = Holder::User("AIDAQ3EGVXKZ7N2YH5W40".parse().unwrap());
         let plain = Session { issuer: None, chained: false, ..session(Holder::Root) };
-        for session in [of_role(), session(user), plain] {
+        for session in [of_role(), session(user), plain, forwarded()] {
             let made = seal(&keyring, &session).unwrap();
             let (opened, secret) = open(&keyring, &made.token).unwrap().unwrap();
             assert_eq!(opened, session);
@@ -168,8 +175,8 @@ mod tests {
 
     #[test]
     fn content_is_read_strictly() {
-        let content = content::write(&of_role()).unwrap();
-        assert_eq!(content::read(&content), Some(of_role()));
+        let content = content::write(&forwarded()).unwrap();
+        assert_eq!(content::read(&content), Some(forwarded()));
         for length in 0..content.len() {
             assert_eq!(content::read(&content[..length]), None, "{length}");
         }

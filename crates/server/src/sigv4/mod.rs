@@ -48,8 +48,40 @@ pub fn verify(
     require_signed(request, authorization)?;
     let body_hash = lower_hex(&digest::sha256(request.body));
     check_declared_hash(request.headers, &body_hash)?;
-    let canonical =
-        canonical_request(request, &authorization.signed_headers, &body_hash, expect.path)?;
+    check_signature(request, authorization, key, &body_hash, expect.path)
+}
+
+/// The same for a request of which the body is elsewhere, and only what was signed of it is known:
+/// a hash, or the word that S3 has instead.
+///
+/// # Errors
+/// As [`verify`]; besides, where nothing tells what was signed, or two things do.
+pub fn verify_forwarded(
+    request: &Request<'_>,
+    authorization: &Authorization<'_>,
+    key: &SigningKey,
+    payload: Option<&str>,
+    expect: &Expect<'_>,
+) -> Result<(), Rejection> {
+    require_signed(request, authorization)?;
+    let declared = request.headers.get(CONTENT_HASH).and_then(|value| value.to_str().ok());
+    let payload = match (declared, payload) {
+        (Some(declared), Some(payload)) if declared != payload => {
+            return Err(Rejection::ContentHashMismatch);
+        }
+        (declared, payload) => declared.or(payload).ok_or(Rejection::ContentHashMismatch)?,
+    };
+    check_signature(request, authorization, key, payload, expect.path)
+}
+
+fn check_signature(
+    request: &Request<'_>,
+    authorization: &Authorization<'_>,
+    key: &SigningKey,
+    payload: &str,
+    path: PathRule,
+) -> Result<(), Rejection> {
+    let canonical = canonical_request(request, &authorization.signed_headers, payload, path)?;
     let text = string_to_sign(&authorization.date, &authorization.scope(), &canonical);
     let expected = key.sign(text.as_bytes());
     match constant_time_eq(expected.as_bytes(), authorization.signature.as_bytes()) {
@@ -57,6 +89,9 @@ pub fn verify(
         false => Err(Rejection::SignatureMismatch),
     }
 }
+
+/// The header that says what the body is.
+const CONTENT_HASH: &str = "x-amz-content-sha256";
 
 /// Host, date and every `x-amz-*` header must be signed: the target among them selects the
 /// operation, and a token the session.
@@ -81,7 +116,7 @@ fn require_signed(
 
 /// `x-amz-content-sha256` may be there, but only to say what the body is.
 fn check_declared_hash(headers: &HeaderMap, body_hash: &str) -> Result<(), Rejection> {
-    for declared in headers.get_all("x-amz-content-sha256") {
+    for declared in headers.get_all(CONTENT_HASH) {
         let declared = declared.as_bytes();
         if declared.starts_with(b"UNSIGNED-PAYLOAD") || declared.starts_with(b"STREAMING-") {
             return Err(Rejection::PayloadNotSigned);

@@ -1,11 +1,13 @@
 //! STS's operations: who asks, and temporary credentials. They change nothing in the state.
 
 mod assume_role;
+mod get_forward_access_token;
 mod get_session_token;
 
 use futures::future::BoxFuture;
 use keystead_api::query::{self as wire, Fault, STS_NAMESPACE, messages};
 use keystead_api::{Message, sts};
+use keystead_state::View;
 use keystead_types::UnixMillis;
 
 use crate::audit::{Parameters, Record};
@@ -18,6 +20,7 @@ use crate::sessions::{self, Holder, Issuer, Session};
 pub(crate) const OPERATIONS: &[(&str, Handler)] = &[
     ("AssumeRole", handle::<sts::AssumeRoleRequest>),
     ("GetCallerIdentity", handle::<sts::GetCallerIdentityRequest>),
+    ("GetForwardAccessToken", handle::<sts::GetForwardAccessTokenRequest>),
     ("GetSessionToken", handle::<sts::GetSessionTokenRequest>),
 ];
 
@@ -68,23 +71,34 @@ impl Operation for sts::GetCallerIdentityRequest {
     }
 }
 
-/// A session that begins now and has nothing but a holder.
+/// A session of the caller that begins now and has nothing but a holder.
 fn begun(
     call: &QueryCall<'_>,
     holder: Holder,
     valid_after: UnixMillis,
     seconds: u64,
 ) -> Result<Session, Fault> {
-    let now = UnixMillis(call.request.time.0.max(call.view.clock().0));
+    let expires = now(call).plus(seconds * 1000);
+    begun_by(call, &call.caller, holder, valid_after, expires)
+}
+
+/// The same of somebody who need not be the caller.
+fn begun_by(
+    call: &QueryCall<'_>,
+    by: &Caller,
+    holder: Holder,
+    valid_after: UnixMillis,
+    expires: UnixMillis,
+) -> Result<Session, Fault> {
     Ok(Session {
         id: call.region.entropy().map_err(Fault::from)?,
-        account: call.caller.principal.account(),
+        account: by.principal.account(),
         holder,
-        issuer: issuer(call),
-        issued: now,
+        issuer: issuer_of(by, &call.view),
+        issued: now(call),
         // This View knows of the last revocation, so that the session comes after it.
         ordered: UnixMillis(call.view.clock().0.max(valid_after.0)),
-        expires: now.plus(seconds * 1000),
+        expires,
         chained: false,
         source_identity: String::new(),
         provider: String::new(),
@@ -92,16 +106,21 @@ fn begun(
         policy: String::new(),
         managed: Vec::new(),
         tags: std::collections::BTreeMap::new(),
+        via: None,
     })
 }
 
-/// The access key that the caller signed with, or that is behind its session.
-fn issuer(call: &QueryCall<'_>) -> Option<Issuer> {
-    let Caller { access_key_id, session, .. } = &call.caller;
+fn now(call: &QueryCall<'_>) -> UnixMillis {
+    call.request.time.max(call.view.clock())
+}
+
+/// The access key that a caller signed with, or that is behind its session.
+fn issuer_of(caller: &Caller, view: &View) -> Option<Issuer> {
+    let Caller { access_key_id, session, .. } = caller;
     if let Some(session) = session {
         return session.issuer.clone();
     }
-    let key = call.view.credential(access_key_id.as_ref()?)?;
+    let key = view.credential(access_key_id.as_ref()?)?;
     Some(Issuer { id: key.id.clone(), version: key.version })
 }
 

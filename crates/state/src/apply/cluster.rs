@@ -1,6 +1,6 @@
 //! The cluster and its accounts.
 
-use keystead_types::{AccessKeyId, AccountId, UnixMillis};
+use keystead_types::{AccessKeyId, AccountId, ServiceName, UnixMillis};
 
 use super::{Execution, FIRST_VERSION, done};
 use crate::model::{Account, Authority, Credential};
@@ -76,6 +76,15 @@ pub(super) fn create_account(next: &mut Transition<'_>, op: &proto::CreateAccoun
     if next.view.credential(&access_key).is_some() {
         return Err(Reason::AccessKeyExists.into());
     }
+    let service: Option<ServiceName> = match op.service.as_str() {
+        "" => None,
+        name => Some(name.parse().map_err(|_| Reason::Malformed)?),
+    };
+    if let Some(name) = &service
+        && next.view.service(name).is_some()
+    {
+        return Err(Reason::ServiceExists.into());
+    }
     let (created, index) = (next.view.clock, next.index());
     next.put_account(Account {
         id,
@@ -83,6 +92,7 @@ pub(super) fn create_account(next: &mut Transition<'_>, op: &proto::CreateAccoun
         suspended: false,
         rights_removed_at: 0,
         sessions_valid_after: UnixMillis(0),
+        service,
     });
     next.put_credential(Credential {
         id: access_key,

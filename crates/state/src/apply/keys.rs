@@ -27,7 +27,8 @@ pub(super) fn create(
     if op.tags.len() > quotas.tags_per_key {
         return Err(Reason::TagLimit.into());
     }
-    if next.view.key_count_of(account) >= quotas.keys_per_account {
+    let of_service = next.view.account(account).is_some_and(|account| account.service.is_some());
+    if !of_service && next.view.key_count_of(account) >= quotas.keys_per_account {
         return Err(Reason::KeyLimit.into());
     }
     // What a caller did not give is the default policy, which needs no look.

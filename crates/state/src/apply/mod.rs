@@ -17,7 +17,10 @@ mod versions;
 
 use keystead_types::{KeyId, KeyManager, UnixMillis};
 pub(crate) use requests::recall;
-pub use versions::{CLUSTER_VERSION, FIRST_VERSION, ROLES_VERSION, least_version};
+pub use versions::{
+    CLUSTER_VERSION, FIRST_VERSION, FORWARDING_VERSION, LATE_USES_VERSION, ROLES_VERSION,
+    least_version,
+};
 
 use crate::model::Key;
 use crate::proto::command::Operation;

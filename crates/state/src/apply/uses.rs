@@ -1,5 +1,7 @@
 //! When keys were last used, as nodes tell it in batches.
 
+use keystead_types::UnixMillis;
+
 use super::{Execution, done};
 use crate::limits::KEY_USES_AT_ONCE;
 use crate::model::KeyUse;
@@ -16,8 +18,10 @@ pub(super) fn record(next: &mut Transition<'_>, op: &proto::RecordKeyUses) -> Ex
     let uses = uses.ok_or(Reason::Malformed)?;
     next.know_uses();
     for told in uses {
-        // A node whose clock runs ahead does not put a use in the future, where none would follow.
-        let told = KeyUse { at: told.at.min(next.view.clock), ..told };
+        // A node whose clock runs ahead does not put a use far into the future, where none would
+        // follow. The replicated clock is behind a little: a new leader has to hear of the others'.
+        let latest = UnixMillis(next.view.clock.0.saturating_add(op.ahead_ms));
+        let told = KeyUse { at: told.at.min(latest), ..told };
         let later = next.view.last_use(&told.key).is_none_or(|known| known.at < told.at);
         if later && next.view.key(&told.key).is_some() {
             next.put_use(told);

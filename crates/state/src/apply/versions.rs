@@ -7,7 +7,7 @@ use crate::proto::command::Operation;
 
 /// The greatest version of commands and records that this software understands. What a command
 /// needs says the command.
-pub const CLUSTER_VERSION: u32 = 3;
+pub const CLUSTER_VERSION: u32 = 4;
 /// The version that every software understands.
 pub const FIRST_VERSION: u32 = 1;
 
@@ -16,12 +16,21 @@ const LIFE_OF_KEYS: u32 = 2;
 /// AWS-managed keys.
 const MANAGED_KEYS: u32 = 3;
 
+/// Accounts of services.
+const SERVICES: u32 = 4;
+/// Uses of keys that are later than the replicated clock.
+pub const LATE_USES_VERSION: u32 = 4;
+
+/// Commands that a service forwarded.
+pub const FORWARDING_VERSION: u32 = 4;
+
 /// Roles, their sessions, and all commands whose author acts in a session.
 pub const ROLES_VERSION: u32 = 3;
 
 /// The cluster version that a command needs: members of an older one would stop at it.
 pub fn least_version(operation: &Operation) -> u32 {
     match operation {
+        Operation::RecordKeyUses(op) if op.ahead_ms > 0 => LATE_USES_VERSION,
         Operation::CreateKey(op) if op.origin == u32::from(Origin::External.code()) => LIFE_OF_KEYS,
         Operation::EnableKeyRotation(_)
         | Operation::DisableKeyRotation(_)
@@ -32,6 +41,7 @@ pub fn least_version(operation: &Operation) -> u32 {
         | Operation::ExpireMaterials(_)
         | Operation::RecordKeyUses(_)
         | Operation::RecordErased(_) => LIFE_OF_KEYS,
+        Operation::CreateAccount(op) if !op.service.is_empty() => SERVICES,
         Operation::CreateManagedKey(_) => MANAGED_KEYS,
         Operation::CreateRole(_)
         | Operation::UpdateRole(_)

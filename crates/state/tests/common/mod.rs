@@ -38,6 +38,7 @@ pub fn command(time_ms: u64, operation: Operation) -> Command {
         quotas: None,
         role_id: String::new(),
         session_issued_ms: 0,
+        via_access_key_id: String::new(),
         operation: Some(operation),
     }
 }
@@ -104,6 +105,7 @@ pub fn create_account(account: u64, access_key: &str) -> Operation {
         account,
         access_key_id: access_key.into(),
         sealed_secret: vec![4; 60],
+        service: String::new(),
     })
 }
 
@@ -258,7 +260,7 @@ pub fn use_of(key: u8, at_ms: u64, operation: u32) -> proto::KeyUseRecord {
 }
 
 pub fn record_uses(uses: Vec<proto::KeyUseRecord>) -> Operation {
-    Operation::RecordKeyUses(proto::RecordKeyUses { uses })
+    Operation::RecordKeyUses(proto::RecordKeyUses { uses, ahead_ms: 0 })
 }
 
 pub fn tick() -> Operation {

@@ -1,7 +1,6 @@
 //! Accounts that the operator stops.
 
 use super::{Execution, account, done};
-use crate::model::Account;
 use crate::proto::{self, Reason};
 use crate::transition::Transition;
 
@@ -10,7 +9,7 @@ pub(crate) fn set_suspended(
     op: &proto::SetAccountSuspended,
 ) -> Execution {
     let id = account(next, op.account)?;
-    let mut account: Account = *next.view.account(id).ok_or(Reason::AccountNotFound)?;
+    let mut account = next.view.account(id).ok_or(Reason::AccountNotFound)?.clone();
     if account.suspended != op.suspended {
         if op.suspended {
             account.rights_removed_at = next.index();

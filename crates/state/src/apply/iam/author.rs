@@ -21,6 +21,7 @@ pub(in crate::apply) fn check_author(
     let user: Option<UserId> = unique_id(&command.user_id)?;
     let role: Option<RoleId> = unique_id(&command.role_id)?;
     check_credential(next, command, user)?;
+    check_service(next, command)?;
     if let Some(id) = user {
         let user = next.view.user(&id).ok_or(Refusal::Stale)?;
         check_account(next, user.account, at)?;
@@ -65,6 +66,22 @@ fn check_credential(
     }
     refuse_stale(key.rights_removed_at, command.authorised_at)?;
     check_account(next, key.account, command.authorised_at)
+}
+
+/// The service that forwarded the request still has the access key that it did so with.
+fn check_service(next: &Transition<'_>, command: &Command) -> Result<(), Refusal> {
+    if command.via_access_key_id.is_empty() {
+        return Ok(());
+    }
+    let (id, at) = (parse(&command.via_access_key_id)?, command.authorised_at);
+    let key = next.view.credential(&id).ok_or(Refusal::Stale)?;
+    if !key.active || key.version > at {
+        return Err(Refusal::Stale);
+    }
+    refuse_stale(key.rights_removed_at, at)?;
+    let account = next.view.account(key.account).ok_or(Refusal::Stale)?;
+    refuse_ended(account.sessions_valid_after, command.session_issued_ms)?;
+    check_account(next, key.account, at)
 }
 
 fn check_account(next: &Transition<'_>, id: AccountId, at: u64) -> Result<(), Refusal> {

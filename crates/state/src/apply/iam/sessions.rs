@@ -15,7 +15,7 @@ pub(crate) fn revoke(next: &mut Transition<'_>, at: u64, op: &proto::RevokeSessi
     match (op.user.as_str(), op.role.as_str()) {
         ("", "") => {
             let id = account(next, op.account)?;
-            let account: Account = *next.view.account(id).ok_or(Reason::AccountNotFound)?;
+            let account = next.view.account(id).ok_or(Reason::AccountNotFound)?.clone();
             next.put_account(Account { sessions_valid_after: from, ..account });
         }
         (user, "") => {
