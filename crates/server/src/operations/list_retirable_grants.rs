@@ -30,7 +30,9 @@ impl Operation for ListRetirableGrants {
     async fn execute(call: &Call<'_>, input: &Self::Input) -> Result<Self::Output, Failure> {
         let list = list(call, input);
         let after: Option<GrantId> = list.after(input.marker.as_deref())?;
-        let account = call.account();
+        let (account, service) = (call.account(), call.caller.principal.service());
+        let itself = service.is_some_and(|name| name.as_str() == input.retiring_service_principal());
+        let all = input.retiring_principal.is_some() || itself;
         let retiring = grants::principal(retiring(input)?, input.retiring_principal.is_none())?;
         // A user or a role is known by its unique id; one who does not exist retires nothing.
         let id = retiring.parse().ok().and_then(|arn| call.view.unique_id(&arn));
@@ -38,10 +40,8 @@ impl Operation for ListRetirableGrants {
             paging::limit(input.limit, 50, 100),
             call.view
                 .grants_retirable_by(id.as_deref().unwrap_or(&retiring), after)
-                // A service has none but those that the caller's account gave it.
-                .filter(|grant| {
-                    input.retiring_principal.is_some() || grant.issuing_account == account
-                }),
+                // Others than the service itself are told of those that their account gave it.
+                .filter(|grant| all || grant.issuing_account == account),
             |grant| grant.id.to_string(),
             |grant| grants::entry(call, grant),
         )?;

@@ -91,7 +91,7 @@ fn check_signature(
 }
 
 /// The header that says what the body is.
-const CONTENT_HASH: &str = "x-amz-content-sha256";
+pub(crate) const CONTENT_HASH: &str = "x-amz-content-sha256";
 
 /// Host, date and every `x-amz-*` header must be signed: the target among them selects the
 /// operation, and a token the session.

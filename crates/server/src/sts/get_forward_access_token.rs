@@ -59,6 +59,10 @@ fn signer(
     service: &ServiceName,
 ) -> Result<(Caller, UnixMillis), Fault> {
     let headers = headers(&asked.headers)?;
+    if asked.payload_hash.is_none() && !headers.contains_key(sigv4::CONTENT_HASH) {
+        let why = "neither PayloadHash nor the header x-amz-content-sha256 tells of its body.";
+        return Err(messages::forwarded_request(why));
+    }
     let (path, query) = asked.path().split_once('?').unwrap_or((asked.path(), ""));
     let (method, authority, body) = (asked.method(), None, &[][..]);
     let request = sigv4::Request { method, path, query, headers: &headers, authority, body };
