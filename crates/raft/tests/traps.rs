@@ -413,6 +413,7 @@ async fn trap_25_a_payload_is_sealed_once_and_stored_as_it_is() {
         account: 99,
         access_key_id: "BIG".to_owned(),
         sealed_secret: vec![7; 1 << 20],
+        service: String::new(),
     });
     node.propose(command(big)).await.unwrap();
     let grown = column_bytes(&store, Column::RaftLog) - before;

@@ -53,6 +53,7 @@ async fn a_node_tells_how_its_regions_are() {
         account: "000000000000".parse().unwrap(),
         access_key_id: "test".parse().unwrap(),
         secret: "test".to_owned().into(),
+        service: None,
     };
     boot::ensure_account(&regions[0], &account).await.unwrap();
     serve(&path, regions.clone(), AuditTrail::standard_error()).await;

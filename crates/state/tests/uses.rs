@@ -6,7 +6,8 @@ mod common;
 use common::*;
 use keystead_state::View;
 use keystead_state::limits::KEY_USES_AT_ONCE;
-use keystead_state::proto::Reason;
+use keystead_state::proto::command::Operation;
+use keystead_state::proto::{self, Reason};
 use keystead_types::{CryptographicOperation, UnixMillis};
 
 const KEY_USE: u8 = 0x24;
@@ -51,6 +52,20 @@ fn a_use_is_never_later_than_the_replicated_clock() {
     replica.wait(1);
     replica.run(record_uses(vec![use_of(1, now.0 + 1, DECRYPT)]));
     assert_eq!(last(&replica), Some((now.0 + 1, CryptographicOperation::Decrypt)));
+}
+
+#[test]
+fn a_use_may_be_as_much_later_as_the_report_says() {
+    let mut replica = with_key();
+    let now = replica.view.clock().0;
+    let report = |at| {
+        let uses = vec![use_of(1, at, ENCRYPT)];
+        Operation::RecordKeyUses(proto::RecordKeyUses { uses, ahead_ms: 1000 })
+    };
+    replica.run(report(now + 1000));
+    assert_eq!(last(&replica).unwrap().0, now + 1000);
+    replica.run(report(u64::MAX));
+    assert_eq!(last(&replica).unwrap().0, replica.view.clock().0 + 1000);
 }
 
 #[test]

@@ -115,6 +115,7 @@ pub fn create_account(number: u64) -> Command {
         account: number,
         access_key_id: access_key(number),
         sealed_secret: [MARKER, &number.to_be_bytes()].concat(),
+        service: String::new(),
     });
     Command { request_id, ..command(operation) }
 }

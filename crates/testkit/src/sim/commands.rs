@@ -65,6 +65,7 @@ pub(super) fn create_account(number: u64) -> Command {
         account: number,
         access_key_id: access_key_of(number),
         sealed_secret: number.to_be_bytes().to_vec(),
+        service: String::new(),
     });
     command(number, operation)
 }

@@ -92,6 +92,7 @@ impl World {
             account,
             access_key_id: format!("ACCESS{account}"),
             sealed_secret: vec![4; 60],
+            service: String::new(),
         }));
         self.principals.push(Principal::Root(id));
         for (at, name) in POLICIES.into_iter().enumerate() {
