@@ -338,7 +338,6 @@ async fn status(node: &NodeArguments, shown: Output) -> Result<()> {
     }
 }
 
-
 async fn issue(node: &NodeArguments) -> Result<()> {
     let request = proto::IssueNodeCertificateRequest::default();
     let answer = node.connect().await?.api().issue_node_certificate(request).await;

@@ -13,8 +13,8 @@ mod logging;
 mod output;
 mod seed;
 mod serve;
-mod service;
 mod server;
+mod service;
 mod status;
 
 use std::process::ExitCode;

@@ -70,7 +70,10 @@ pub async fn run(command: ServiceCommand) -> Result<()> {
             let made = node.connect().await?.api().create_service_key(request).await;
             show(&service, &AdminClient::told(made)?)
         }
-        ServiceCommand::DeleteKey { service: ServiceArguments { node, service }, access_key_id } => {
+        ServiceCommand::DeleteKey {
+            service: ServiceArguments { node, service },
+            access_key_id,
+        } => {
             let service = service.to_string();
             let request = proto::DeleteServiceKeyRequest { region, service, access_key_id };
             AdminClient::told(node.connect().await?.api().delete_service_key(request).await)?;

@@ -68,12 +68,8 @@ impl Made {
         for account in 1..=count {
             let access_key_id = format!("AK{account}");
             let sealed_secret = vec![1; 1000];
-            let operation = CreateAccount {
-                account,
-                access_key_id,
-                sealed_secret,
-                service: String::new(),
-            };
+            let operation =
+                CreateAccount { account, access_key_id, sealed_secret, service: String::new() };
             made.apply(account, Operation::CreateAccount(operation)).await;
         }
         made
@@ -145,13 +141,12 @@ async fn trap_12_an_installed_snapshot_is_what_its_label_says() {
 
 #[tokio::test]
 async fn a_request_is_known_to_whoever_got_the_snapshot() {
-    let create =
-        CreateAccount {
-            account: 6,
-            access_key_id: "AK6".into(),
-            sealed_secret: vec![1; 60],
-            service: String::new(),
-        };
+    let create = CreateAccount {
+        account: 6,
+        access_key_id: "AK6".into(),
+        sealed_secret: vec![1; 60],
+        service: String::new(),
+    };
     let request = Command {
         request_id: vec![1; 32],
         operation: Some(Operation::CreateAccount(create)),

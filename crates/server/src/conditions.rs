@@ -6,8 +6,7 @@ use std::collections::BTreeMap;
 use keystead_policy::Context;
 use keystead_state::{Key, View};
 use keystead_types::{
-    AccountId, KeyId, KeySpec, KeyUsage, KmsArn, Origin, Principal, Region, ServiceName,
-    UnixMillis,
+    AccountId, KeyId, KeySpec, KeyUsage, KmsArn, Origin, Principal, Region, ServiceName, UnixMillis,
 };
 
 use crate::front::WireRequest;
@@ -16,10 +15,8 @@ use crate::resolve::{Asked, Found, Resource};
 use crate::sessions::{Session, SessionTag};
 
 /// Where a service says for whose resource it asks, as AWS's services do.
-const SOURCES: [(&str, &str); 2] = [
-    ("aws:SourceArn", "x-amz-source-arn"),
-    ("aws:SourceAccount", "x-amz-source-account"),
-];
+const SOURCES: [(&str, &str); 2] =
+    [("aws:SourceArn", "x-amz-source-arn"), ("aws:SourceAccount", "x-amz-source-account")];
 /// Whether a grant is made, ended or listed by a service for whom it acts.
 const FOR_AWS_RESOURCE: &str = "kms:GrantIsForAWSResource";
 

@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use keystead_api::Error;
-use keystead_state::proto::{self, command};
 use keystead_state::limits::KEY_USES_AHEAD_MS;
+use keystead_state::proto::{self, command};
 use keystead_state::{CLUSTER_VERSION, KeyUse, LATE_USES_VERSION, View, least_version};
 use keystead_types::KeyId;
 

@@ -31,7 +31,8 @@ pub mod proto {
 }
 
 pub use apply::{
-    Applied, CLUSTER_VERSION, FIRST_VERSION, FORWARDING_VERSION, LATE_USES_VERSION, ROLES_VERSION, UnknownCommand, apply, least_version,
+    Applied, CLUSTER_VERSION, FIRST_VERSION, FORWARDING_VERSION, LATE_USES_VERSION, ROLES_VERSION,
+    UnknownCommand, apply, least_version,
 };
 pub use erasures::{Erasures, LostMaterial};
 pub use iam::policy_size;

@@ -4,8 +4,7 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use keystead_types::{
-    AccessKeyId, AccountId, AliasName, ClusterId, GrantId, KeyId, Region, ServiceName,
-    UnixMillis,
+    AccessKeyId, AccountId, AliasName, ClusterId, GrantId, KeyId, Region, ServiceName, UnixMillis,
 };
 use prost::Message;
 use rpds::{HashTrieMapSync, RedBlackTreeMapSync, RedBlackTreeSetSync};

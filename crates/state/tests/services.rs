@@ -53,7 +53,7 @@ fn a_service_is_an_account_of_its_own() {
         replica.reload();
     }
     assert!(replica.view.service(&"s3.example.org".parse().unwrap()).is_none());
-    let root = replica.view.account(account(OWNER)).unwrap();
+    let root = replica.view.account(account(ACCOUNTS[0])).unwrap();
     assert_eq!(root.principal(), Principal::Root(root.id));
 }
 
@@ -108,11 +108,8 @@ fn what_a_service_forwarded_ends_with_the_service() {
     assert_eq!(forwarded(&mut replica, at, issued), stale());
     assert_eq!(forwarded(&mut replica, at, later), done());
 
-    let delete = proto::DeleteAccessKey {
-        account: SERVICE,
-        user: String::new(),
-        access_key_id: KEY.into(),
-    };
+    let delete =
+        proto::DeleteAccessKey { account: SERVICE, user: String::new(), access_key_id: KEY.into() };
     assert_eq!(replica.run(Operation::DeleteAccessKey(delete)), done());
     let at = replica.view.applied();
     assert_eq!(forwarded(&mut replica, at, later), stale());

@@ -83,7 +83,8 @@ mod tests {
             assert_eq!(service.via(&region), via);
         }
         let long = format!("{}.org", "a".repeat(64));
-        for name in ["", "s3", ".org", "s3.", "S3.amazonaws.com", "a b.org", "-a.org", "a..b", &long]
+        for name in
+            ["", "s3", ".org", "s3.", "S3.amazonaws.com", "a b.org", "-a.org", "a..b", &long]
         {
             assert!(name.parse::<ServiceName>().is_err(), "{name}");
         }

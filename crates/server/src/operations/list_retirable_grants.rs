@@ -31,7 +31,8 @@ impl Operation for ListRetirableGrants {
         let list = list(call, input);
         let after: Option<GrantId> = list.after(input.marker.as_deref())?;
         let (account, service) = (call.account(), call.caller.principal.service());
-        let itself = service.is_some_and(|name| name.as_str() == input.retiring_service_principal());
+        let itself =
+            service.is_some_and(|name| name.as_str() == input.retiring_service_principal());
         let all = input.retiring_principal.is_some() || itself;
         let retiring = grants::principal(retiring(input)?, input.retiring_principal.is_none())?;
         // A user or a role is known by its unique id; one who does not exist retires nothing.

@@ -137,7 +137,10 @@ impl Session {
         };
         active(self.account)
             && self.issuer.as_ref().is_none_or(issued_by)
-            && self.via.as_ref().is_none_or(|via| issued_by(&via.issuer) && self.outlasts(view, via))
+            && self
+                .via
+                .as_ref()
+                .is_none_or(|via| issued_by(&via.issuer) && self.outlasts(view, via))
             && self.managed.iter().all(|id| view.managed_policy(id).is_some())
     }
 

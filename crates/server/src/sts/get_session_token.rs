@@ -41,7 +41,9 @@ impl Operation for sts::GetSessionTokenRequest {
                 let user = call.view.user(&id).ok_or_else(messages::internal)?;
                 (Holder::User(id), user.sessions_valid_after, seconds)
             }
-            Principal::Session { .. } | Principal::Service { .. } => return Err(messages::session_makes_no_session()),
+            Principal::Session { .. } | Principal::Service { .. } => {
+                return Err(messages::session_makes_no_session());
+            }
         };
         let session = begun(call, holder, valid_after, seconds)?;
         let credentials = credentials(call, &session)?;
