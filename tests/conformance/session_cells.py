@@ -19,7 +19,8 @@ ALLOWS_BLUE, DENIES_RED = "allows blue", "denies red"
 DENIES_OLD, DENIES_ANCIENT = "denies old", "denies ancient"
 # Outcomes, besides the policy that denies.
 OK, IMPLICIT = "OK", "implicit"
-IDENTITY, BOUNDARY, SESSION = "an identity-based policy", "a permissions boundary", "a session policy"
+IDENTITY, BOUNDARY = "an identity-based policy", "a permissions boundary"
+SESSION = "a session policy"
 TRUST = trust(actions=["sts:AssumeRole", "sts:TagSession"])
 
 
