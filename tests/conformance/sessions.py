@@ -1,10 +1,12 @@
 """Roles and temporary credentials."""
 
 import json
+from dataclasses import dataclass
 
 from iam_world import fresh, policy
 from node import ACCOUNT
 from people import iam_of
+from walk_world import Account
 
 ROOT = f"arn:aws:iam::{ACCOUNT}:root"
 
@@ -42,3 +44,26 @@ def keys_of(reply):
 def assume(client, role, session="session-1", **more):
     """A session of a role, made by a client of STS: the whole reply."""
     return client.assume_role(RoleArn=role["Arn"], RoleSessionName=session, **more)
+
+
+@dataclass(frozen=True)
+class Session(Account):
+    """Whom temporary credentials stand for."""
+
+    arn: str = ""
+    credentials_held: tuple = ()
+
+    @property
+    def credentials(self):
+        """Access key, secret and session token."""
+        return self.credentials_held
+
+
+def session_of(node, reply, arn=None):
+    """The caller with the credentials of a reply; `arn` where it does not tell."""
+    return Session(node, ACCOUNT, arn or reply["AssumedRoleUser"]["Arn"], keys_of(reply))
+
+
+def sts_of(node, caller):
+    """A client of STS for a session."""
+    return node.client("sts", credentials=caller.credentials)

@@ -1,6 +1,7 @@
 """What earlier versions left on disk opens for ever."""
 
 import base64
+import datetime
 import json
 import pathlib
 import tarfile
@@ -10,31 +11,41 @@ import boto3
 import botocore.exceptions
 import pytest
 
+from expect import refused
 from node import ROOT, Server, eventually
 
 ARCHIVES = sorted((ROOT / "tests" / "data").glob("*.tar.gz"))
 assert ARCHIVES, "the archives are missing"
+INVALID_TOKEN = "The security token included in the request is invalid."
 
 
 @pytest.fixture(params=ARCHIVES, ids=lambda path: path.name)
 def opened(request, tmp_path):
     """A node on an unpacked archive, and what must be found there."""
-    with tarfile.open(request.param) as archive:
-        archive.extractall(tmp_path, filter="data")
-    (tmp_path / "seal.key").chmod(0o400)
-    expected = json.loads((tmp_path / "expected.json").read_text())
-    server = Server(tmp_path, {"": {"region": "eu-central-1"}}).configure().start()
+    server, expected = unpacked(request.param, tmp_path)
+    server.start()
     yield server, expected
     assert server.stop() == 0, server.output()
 
 
-def client(server, owner):
+def unpacked(path, folder, **environment):
+    """A node on an archive that is unpacked there, not yet started, and what must be found."""
+    with tarfile.open(path) as archive:
+        archive.extractall(folder, filter="data")
+    (folder / "seal.key").chmod(0o400)
+    expected = json.loads((folder / "expected.json").read_text())
+    settings = {"": {"region": "eu-central-1"}}
+    return Server(folder, settings, environment).configure(), expected
+
+
+def client(server, owner, service="kms"):
     return boto3.client(
-        "kms",
+        service,
         region_name="eu-central-1",
         endpoint_url=server.endpoint,
         aws_access_key_id=owner["access_key"]["AWS_ACCESS_KEY_ID"],
         aws_secret_access_key=owner["access_key"]["AWS_SECRET_ACCESS_KEY"],
+        aws_session_token=owner["access_key"].get("AWS_SESSION_TOKEN"),
     )
 
 
@@ -99,10 +110,14 @@ def test_who_may_do_what_is_as_it_was(opened):
     server, expected = opened
     if "clerk" not in expected:
         pytest.skip("it was written before there were users")
-    kms = client(server, expected["clerk"])
+    check_rights(client(server, expected["clerk"]), expected["clerk"], expected["keys"])
+
+
+def check_rights(kms, owner, keys):
+    """The client may do all that the owner may, and nothing that the owner may not."""
 
     def attempt(operation, name):
-        key = expected["keys"][name]
+        key = keys[name]
         more = {
             "encrypt": {"Plaintext": b"x"},
             "decrypt": {
@@ -112,11 +127,90 @@ def test_who_may_do_what_is_as_it_was(opened):
         }
         getattr(kms, operation)(KeyId=key["id"], **more.get(operation, {}))
 
-    for operation, name in expected["clerk"]["may"]:
+    for operation, name in owner["may"]:
         attempt(operation, name)
-    for operation, name in expected["clerk"]["may_not"]:
+    for operation, name in owner["may_not"]:
         with pytest.raises(kms.exceptions.ClientError, match="AccessDeniedException"):
             attempt(operation, name)
+
+
+def porter_of(expected):
+    if "porter" not in expected:
+        pytest.skip("it was written before there were roles")
+    return expected["porter"]
+
+
+def test_a_role_is_as_it_was(opened):
+    server, expected = opened
+    written = porter_of(expected)["role"]
+    found = client(server, expected, "iam").get_role(RoleName=written["RoleName"])["Role"]
+    found["CreateDate"] = found["CreateDate"].timestamp()
+    found.pop("RoleLastUsed", None)
+    assert found == written
+
+
+def test_a_role_can_be_taken_on_by_whom_it_trusts(opened):
+    server, expected = opened
+    porter = porter_of(expected)
+    asked = {"RoleArn": porter["role"]["Arn"], "RoleSessionName": "shift-2"}
+    trusted = {"ExternalId": porter["external_id"]}
+    sts = client(server, porter, "sts")
+    with refused("AccessDenied", status=403):
+        sts.assume_role(**asked)
+    with refused("AccessDenied", status=403):
+        client(server, expected["clerk"], "sts").assume_role(**asked, **trusted)
+    longest = porter["role"]["MaxSessionDuration"]
+    with refused("ValidationError"):
+        sts.assume_role(**asked, **trusted, DurationSeconds=longest + 1)
+    made = sts.assume_role(**asked, **trusted, DurationSeconds=longest)["Credentials"]
+    check_rights(client(server, session(made)), porter, expected["keys"])
+
+
+def session(made):
+    """Credentials of STS, as the owners of the archives have them."""
+    exports = {
+        "AWS_ACCESS_KEY_ID": made["AccessKeyId"],
+        "AWS_SECRET_ACCESS_KEY": made["SecretAccessKey"],
+        "AWS_SESSION_TOKEN": made["SessionToken"],
+    }
+    return {"access_key": exports}
+
+
+@pytest.mark.parametrize("path", ARCHIVES, ids=lambda path: path.name)
+def test_a_session_lives_on_unless_it_was_revoked(path, tmp_path, clock):
+    """At the time at which it was written; by now, all have expired."""
+    server, expected = unpacked(path, tmp_path, KEYSTEAD_TEST_CLOCK_OFFSET=str(clock.file))
+    porter = porter_of(expected)
+    ago = datetime.timedelta(seconds=porter["taken_on"] - time.time())
+    clock.set(ago)
+    server.start()
+    try:
+        of_role = {"access_key": porter["role_session"]}
+        check_rights(client(server, of_role), porter, expected["keys"])
+        sts = client(server, {"access_key": porter["session"]}, "sts")
+        assert sts.get_caller_identity()["Arn"].endswith(":user/gate/porter")
+        revoked = {"access_key": porter["revoked"]}
+        with refused("InvalidClientTokenId", INVALID_TOKEN, 403):
+            client(server, revoked, "sts").get_caller_identity()
+        with refused("UnrecognizedClientException", INVALID_TOKEN):
+            client(server, revoked).list_keys()
+        clock.set(ago + datetime.timedelta(hours=3))
+        with refused("ExpiredTokenException"):
+            client(server, of_role).list_keys()
+        assert sts.get_caller_identity()
+    finally:
+        assert server.stop() == 0, server.output()
+
+
+def test_a_key_that_aws_manages_is_the_same(opened):
+    server, expected = opened
+    if "managed" not in expected:
+        pytest.skip("it was written before there were such keys")
+    managed, kms = expected["managed"], client(server, expected)
+    found = kms.describe_key(KeyId=managed["alias"])["KeyMetadata"]
+    assert (found["Arn"], found["KeyManager"]) == (managed["arn"], "AWS")
+    with refused("AccessDeniedException"):
+        kms.encrypt(KeyId=managed["alias"], Plaintext=b"x")
 
 
 def test_it_goes_on_from_there(opened):

@@ -23,6 +23,7 @@ STATUS = {
     "AlreadyExistsException": grpc.StatusCode.ALREADY_EXISTS,
     "DisabledException": grpc.StatusCode.FAILED_PRECONDITION,
     "DryRunOperationException": grpc.StatusCode.FAILED_PRECONDITION,
+    "ExpiredTokenException": grpc.StatusCode.UNAUTHENTICATED,
     "KMSInvalidStateException": grpc.StatusCode.FAILED_PRECONDITION,
     "NotFoundException": grpc.StatusCode.NOT_FOUND,
     "UnrecognizedClientException": grpc.StatusCode.UNAUTHENTICATED,
@@ -57,8 +58,10 @@ class Json:
         return account.credentials[0]
 
     def call(self, account, operation, body, secret=None):
-        access_key, own_secret = account.credentials
+        access_key, own_secret, *token = account.credentials
         how = {"access_key": access_key, "secret": secret or own_secret}
+        if token:
+            how["headers"] = {"X-Amz-Security-Token": token[0]}
         reply = self.node.call(operation, body, **how)
         assert reply.status in (200, 400), reply.text
         request_id = reply.headers["x-amzn-RequestId"]
@@ -83,9 +86,10 @@ class Grpc:
         return account.credentials[0] if self.has_secrets else None
 
     def call(self, account, operation, body, secret=None):
-        access_key, own_secret = account.credentials
+        access_key, own_secret, *token = account.credentials
         stub = self.service.KeyManagementServiceStub(self.channels(account.number))
-        metadata = [("authorization", f"Bearer {access_key}:{secret or own_secret}")]
+        bearer = token[0] if token else f"{access_key}:{secret or own_secret}"
+        metadata = [("authorization", f"Bearer {bearer}")]
         request = message(f"{operation}Request")()
         fill(request, body)
         method = getattr(stub, operation)

@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 HERE = pathlib.Path(__file__).resolve().parent
 REGION, ACCOUNT, PORT = "eu-central-1", "111122223333", 29470
+SERVICE_KEY = "alias/aws/s3"
 CONFIGURATION = f"""\
 region = "{REGION}"
 data_dir = "data"
@@ -48,10 +49,20 @@ def main(program, name):
             await_service(kms)
             keys = use(kms)
             clerk = give_rights(client("iam", access_key), kms, keys)
+            managed = kms.describe_key(KeyId=SERVICE_KEY)["KeyMetadata"]["Arn"]
+            porter = give_role(client("iam", access_key))
+            porter |= take_on(porter, lambda: revoke(program, folder, "porter"))
         finally:
             node.terminate()
             assert node.wait(30) == 0
-        expected = {"account": ACCOUNT, "access_key": access_key, "keys": keys, "clerk": clerk}
+        expected = {
+            "account": ACCOUNT,
+            "access_key": access_key,
+            "keys": keys,
+            "clerk": clerk,
+            "managed": {"alias": SERVICE_KEY, "arn": managed},
+            "porter": porter,
+        }
         (folder / "expected.json").write_text(json.dumps(expected, indent=2, sort_keys=True))
         pack(folder, HERE / f"{name}.tar.gz")
 
@@ -63,6 +74,7 @@ def client(service, access_key):
         endpoint_url=f"http://127.0.0.1:{PORT}",
         aws_access_key_id=access_key["AWS_ACCESS_KEY_ID"],
         aws_secret_access_key=access_key["AWS_SECRET_ACCESS_KEY"],
+        aws_session_token=access_key.get("AWS_SESSION_TOKEN"),
     )
 
 
@@ -160,19 +172,86 @@ def give_rights(iam, kms, keys):
         Operations=["Decrypt"],
         Constraints={"EncryptionContextSubset": {"name": "enabled"}},
     )
-    made = iam.create_access_key(UserName="clerk")["AccessKey"]
     return {
-        "access_key": {
-            "AWS_ACCESS_KEY_ID": made["AccessKeyId"],
-            "AWS_SECRET_ACCESS_KEY": made["SecretAccessKey"],
-        },
+        "access_key": exports(iam.create_access_key(UserName="clerk")["AccessKey"]),
         "may": [["encrypt", "enabled"], ["decrypt", "enabled"], ["describe_key", "untagged"]],
         "may_not": [["encrypt", "untagged"], ["list_grants", "enabled"], ["decrypt", "untagged"]],
     }
 
 
-def policy(effect, actions, resource):
-    statement = {"Effect": effect, "Action": actions, "Resource": resource}
+def give_role(iam):
+    """Makes a role with all that a role has, and the user who alone may take it on; gives the
+    access key, the role as it is described, and what its sessions may do."""
+    user = iam.create_user(UserName="porter", Path="/gate/")["User"]["Arn"]
+    condition = {"StringEquals": {"sts:ExternalId": "gate-7"}}
+    trust = policy("Allow", "sts:AssumeRole", Principal={"AWS": user}, Condition=condition)
+    bound = policy("Allow", ["kms:Encrypt", "kms:Decrypt", "kms:DescribeKey"], "*")
+    about = {
+        "Path": "/works/",
+        "Description": "moves things",
+        "MaxSessionDuration": 7200,
+        "PermissionsBoundary": iam.create_policy(PolicyName="moves", PolicyDocument=bound)[
+            "Policy"
+        ]["Arn"],
+        "Tags": [{"Key": "team", "Value": "blue"}],
+    }
+    iam.create_role(RoleName="mover", AssumeRolePolicyDocument=trust, **about)
+    blue = {"StringEquals": {"aws:PrincipalTag/team": "blue"}}
+    encrypt = policy("Allow", "kms:Encrypt", "*", Condition=blue)
+    iam.put_role_policy(RoleName="mover", PolicyName="blue", PolicyDocument=encrypt)
+    opens = policy("Allow", ["kms:Decrypt", "kms:ListGrants"], "*")
+    managed = iam.create_policy(PolicyName="opens", PolicyDocument=opens)["Policy"]["Arn"]
+    iam.attach_role_policy(RoleName="mover", PolicyArn=managed)
+    role = iam.get_role(RoleName="mover")["Role"]
+    role["CreateDate"] = role["CreateDate"].timestamp()
+    role.pop("RoleLastUsed", None)
+    return {
+        "access_key": exports(iam.create_access_key(UserName="porter")["AccessKey"]),
+        "role": role,
+        "external_id": "gate-7",
+        "may": [["encrypt", "enabled"], ["decrypt", "rotated"]],
+        "may_not": [["list_grants", "enabled"], ["describe_key", "enabled"]],
+    }
+
+
+def take_on(porter, revoke_sessions):
+    """Sessions of the user and of the role: some that are revoked, and some made after that."""
+    sts = client("sts", porter["access_key"])
+
+    def of_user():
+        return exports(sts.get_session_token(DurationSeconds=129_600)["Credentials"])
+
+    revoked = of_user()
+    revoke_sessions()
+    asked = {"RoleArn": porter["role"]["Arn"], "RoleSessionName": "shift-1"}
+    of_role = sts.assume_role(ExternalId=porter["external_id"], DurationSeconds=7200, **asked)
+    return {
+        "revoked": revoked,
+        "session": of_user(),
+        "role_session": exports(of_role["Credentials"]),
+        "taken_on": time.time(),
+    }
+
+
+def revoke(program, folder, user):
+    command = [program, "account", "revoke-sessions", "--account", ACCOUNT, "--user", user]
+    subprocess.run(command, cwd=folder, check=True, capture_output=True)
+
+
+def exports(made):
+    """Credentials of IAM or STS, by the names of a shell's variables."""
+    names = {
+        "AccessKeyId": "AWS_ACCESS_KEY_ID",
+        "SecretAccessKey": "AWS_SECRET_ACCESS_KEY",
+        "SessionToken": "AWS_SESSION_TOKEN",
+    }
+    return {variable: made[name] for name, variable in names.items() if name in made}
+
+
+def policy(effect, actions, resource=None, **more):
+    statement = {"Effect": effect, "Action": actions} | more
+    if resource:
+        statement["Resource"] = resource
     return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
 
 

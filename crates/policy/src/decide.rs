@@ -213,17 +213,23 @@ struct Run<'q, 'w, W> {
     watch: &'w mut W,
 }
 
+/// What the caller's boundary or session lacks that would let the request pass, if anything.
+pub(crate) fn limit(query: &Query<'_>, policies: &Policies<'_>) -> Option<Missing> {
+    let mut unwatched = |_: Step<'_>| {};
+    let mut run = Run::new(query, &mut unwatched);
+    let boundary = run.scan(Source::Boundary, policies.boundary.as_slice());
+    let session = run.scan(Source::Session, policies.session);
+    let limits = Limits::of(policies, boundary, session);
+    let (boundary, session) = (limits.boundary, limits.session);
+    (!boundary).then_some(Missing::Boundary).or((!session).then_some(Missing::Session))
+}
+
 fn judge<'a>(
     query: &Query<'_>,
     policies: &Policies<'a>,
     mut watch: impl FnMut(Step<'a>),
 ) -> Verdict<'a> {
-    let action = if planted(Defect::ActionCaseSensitive) {
-        query.action.to_owned()
-    } else {
-        query.action.to_ascii_lowercase()
-    };
-    let mut run = Run { query, action, watch: &mut watch };
+    let mut run = Run::new(query, &mut watch);
     let identity = run.scan(Source::Identity, policies.identity);
     let boundary = run.scan(Source::Boundary, policies.boundary.as_slice());
     let session = run.scan(Source::Session, policies.session);
@@ -243,14 +249,7 @@ fn judge<'a>(
     if let Some(statement) = denials.into_iter().flatten().next().filter(|_| !spared) {
         return Verdict::ExplicitDeny(statement);
     }
-    let limits = Limits {
-        boundary: policies.boundary.is_none()
-            || boundary.directly.is_some()
-            || planted(Defect::BoundaryIgnored),
-        session: policies.session.is_empty()
-            || session.directly.is_some()
-            || planted(Defect::SessionPolicyIgnored),
-    };
+    let limits = Limits::of(policies, boundary, session);
     let boundary_grants = boundary.directly.filter(|_| planted(Defect::BoundaryGrants));
     let own = if query.caller.is_root() && !planted(Defect::ForeignRootNeedsPolicy) {
         Some(By::Root)
@@ -266,6 +265,19 @@ fn judge<'a>(
 struct Limits {
     boundary: bool,
     session: bool,
+}
+
+impl Limits {
+    fn of(policies: &Policies<'_>, boundary: Found<'_>, session: Found<'_>) -> Self {
+        Self {
+            boundary: policies.boundary.is_none()
+                || boundary.directly.is_some()
+                || planted(Defect::BoundaryIgnored),
+            session: policies.session.is_empty()
+                || session.directly.is_some()
+                || planted(Defect::SessionPolicyIgnored),
+        }
+    }
 }
 
 /// One way to be allowed: by what, and what else it takes.
@@ -324,6 +336,17 @@ fn settle<'a>(ways: &[Way<'a>], own: Option<By<'a>>, limits: Limits) -> Verdict<
         }
     }
     Verdict::ImplicitDeny(missing)
+}
+
+impl<'q, 'w, W> Run<'q, 'w, W> {
+    fn new(query: &'q Query<'q>, watch: &'w mut W) -> Self {
+        let action = if planted(Defect::ActionCaseSensitive) {
+            query.action.to_owned()
+        } else {
+            query.action.to_ascii_lowercase()
+        };
+        Self { query, action, watch }
+    }
 }
 
 impl<W> Run<'_, '_, W> {

@@ -3,7 +3,7 @@
 use keystead_types::AccountId;
 
 use crate::caller::{Named, NamedPrincipal};
-use crate::decide::{By, Miss, Missing, Policies, Query, Step, Verdict, decide};
+use crate::decide::{By, Miss, Missing, Policies, Query, Step, Verdict, decide, limit};
 use crate::defect::{Defect, planted};
 use crate::document::Effect;
 
@@ -97,7 +97,8 @@ fn same_pairs(one: &[(&str, &str)], other: &[(&str, &str)]) -> bool {
 
 /// Whether the caller may retire a grant: as the principal that it names for that, as a grantee to
 /// whom it gives `RetireGrant`, or as the account that issued it. Where one of these is an account,
-/// its users may as far as their own policies let them. A key policy has no say.
+/// its users may as far as their own policies let them. A boundary and session policies limit it as
+/// they limit what a grant allows; a key policy has no say.
 pub fn may_retire<'a>(
     query: &Query<'_>,
     policies: &Policies<'a>,
@@ -117,7 +118,11 @@ pub fn may_retire<'a>(
     let named = [retiring, grantee].into_iter().flatten();
     let named = named.filter_map(|principal| principal.names(query.caller)).max();
     let through_account = named.is_some() || home == Some(issuer);
-    if named > Some(Named::ByAccount) || (through_account && own.is_allow()) {
+    let directly = named > Some(Named::ByAccount);
+    let limit = if directly { limit(query, policies) } else { None };
+    if let Some(missing) = limit {
+        Verdict::ImplicitDeny(missing)
+    } else if directly || (through_account && own.is_allow()) {
         Verdict::Allow { by: By::Grant(grant.id), and: None }
     } else {
         Verdict::ImplicitDeny(if through_account { Missing::Identity } else { Missing::Key })

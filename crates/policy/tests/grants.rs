@@ -211,6 +211,9 @@ struct Row {
     operations: &'static [&'static str],
     issuer: &'static str,
     policy: Option<&'static str>,
+    /// The action that alone a boundary, and that alone a session policy allows.
+    boundary: Option<&'static str>,
+    session: Option<&'static str>,
     expected: Result<(), Option<Missing>>,
 }
 
@@ -232,8 +235,12 @@ fn who_may_retire_a_grant() {
         operations,
         issuer,
         policy,
+        boundary: None,
+        session: None,
         expected,
     };
+    let bounded = |row, action| Row { boundary: Some(action), ..row };
+    let in_session = |row, action| Row { session: Some(action), ..row };
     let named = || Some(user(HOME, "alice"));
     let by_account = || Some(HOME.to_owned());
     let rows = [
@@ -264,7 +271,13 @@ fn who_may_retire_a_grant() {
         row(alice(), nobody.clone(), plain, HOME, deny, Err(None)),
         // Nobody else, not even the account that owns the key.
         row(root(HOME), nobody.clone(), plain, AWAY, None, no(Missing::Key)),
-        row(root(AWAY), nobody, retires, HOME, None, no(Missing::Key)),
+        row(root(AWAY), nobody.clone(), retires, HOME, None, no(Missing::Key)),
+        // What limits the caller limits it here as well.
+        bounded(row(alice(), named(), plain, AWAY, None, Ok(())), "kms:RetireGrant"),
+        bounded(row(alice(), named(), plain, AWAY, None, no(Missing::Boundary)), "kms:Decrypt"),
+        in_session(row(alice(), named(), plain, AWAY, None, Ok(())), "kms:RetireGrant"),
+        in_session(row(alice(), named(), plain, AWAY, None, no(Missing::Session)), "kms:Decrypt"),
+        in_session(row(alice(), nobody, plain, HOME, allow, no(Missing::Identity)), "kms:Decrypt"),
     ];
     for (index, row) in rows.iter().enumerate() {
         assert_eq!(retire(row), row.expected, "row {index}");
@@ -276,17 +289,28 @@ fn retire(row: &Row) -> Result<(), Option<Missing>> {
     let grantee = NamedPrincipal::parse_aws(&user(HOME, "grantee")).unwrap();
     let retiring = row.retiring.as_ref().map(|name| NamedPrincipal::parse_aws(name).unwrap());
     let given = Given { operations: row.operations.to_vec(), ..Given::default() };
-    let policy = row.policy.map(|effect| {
+    let document = |effect: &str, action: &str| {
         let statement =
-            format!(r#"{{"Effect": "{effect}", "Action": "kms:RetireGrant", "Resource": "*"}}"#);
+            format!(r#"{{"Effect": "{effect}", "Action": "{action}", "Resource": "*"}}"#);
         let text = format!(r#"{{"Version": "2012-10-17", "Statement": [{statement}]}}"#);
         Document::parse(Kind::Identity, &text).unwrap()
-    });
-    let identity: Vec<_> = policy.iter().map(|document| Attached { name: "p", document }).collect();
+    };
+    let attached = |document| Attached { name: "p", document };
+    let policy = row.policy.map(|effect| document(effect, "kms:RetireGrant"));
+    let identity: Vec<_> = policy.iter().map(attached).collect();
+    let boundary = row.boundary.map(|action| document("Allow", action));
+    let session = row.session.map(|action| document("Allow", action));
+    let session: Vec<_> = session.iter().map(attached).collect();
     // Of the owner's account, and without any say.
     let key = keystead_policy::default_key_policy(account(HOME));
     let key = Document::parse(Kind::Key, &key).unwrap();
-    let policies = Policies { key: Some(&key), identity: &identity, ..Policies::default() };
+    let policies = Policies {
+        key: Some(&key),
+        identity: &identity,
+        boundary: boundary.as_ref().map(attached),
+        session: &session,
+        ..Policies::default()
+    };
     let query = Query {
         caller: &row.who,
         action: "kms:RetireGrant",

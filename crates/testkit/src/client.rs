@@ -22,8 +22,8 @@ use crate::tls::Tls;
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(30);
 const CONTENT_TYPE: &str = "application/x-amz-json-1.1";
 const FORM: &str = "application/x-www-form-urlencoded";
-/// IAM is one for all Regions, and signed for this one.
-const IAM_REGION: &str = "us-east-1";
+/// IAM is one for all Regions, and signed for this one; STS may be.
+const GLOBAL_REGION: &str = "us-east-1";
 
 /// Where and as whom to call.
 #[derive(Debug, Clone)]
@@ -36,6 +36,8 @@ pub struct Target {
     pub access_key_id: String,
     /// Its secret.
     pub secret_access_key: String,
+    /// The session token of temporary credentials.
+    pub session_token: Option<String>,
     /// What TLS needs; none for plain HTTP.
     pub tls: Option<Tls>,
 }
@@ -98,19 +100,20 @@ impl Target {
         self.sign(&Scope { region: &self.region, service: "kms" }, headers, body)
     }
 
-    /// A signed request of IAM, which is a form.
+    /// A signed request of IAM or STS, which is a form.
     ///
     /// # Errors
     /// Those of [`Target::signed`].
     pub(crate) fn signed_form(
         &self,
+        service: &str,
         form: Bytes,
         more: &[(HeaderName, HeaderValue)],
     ) -> Result<Request<Full<Bytes>>> {
         let mut headers = HeaderMap::new();
         headers.insert("content-type", HeaderValue::from_static(FORM));
         headers.extend(more.iter().cloned());
-        self.sign(&Scope { region: IAM_REGION, service: "iam" }, headers, form)
+        self.sign(&Scope { region: GLOBAL_REGION, service }, headers, form)
     }
 
     fn sign(
@@ -132,7 +135,7 @@ impl Target {
         let credentials = sigv4::Credentials {
             access_key_id: &self.access_key_id,
             secret_access_key: &self.secret_access_key,
-            session_token: None,
+            session_token: self.session_token.as_deref(),
         };
         let since = SystemTime::now().duration_since(UNIX_EPOCH)?;
         let now = UnixMillis(u64::try_from(since.as_millis())?);

@@ -105,6 +105,7 @@ impl Node {
             region: REGION.into(),
             access_key_id: String::new(),
             secret_access_key: String::new(),
+            session_token: None,
             tls: None,
         };
         let operations = SocketAddr::from(([127, 0, 0, 1], operations));
@@ -260,6 +261,8 @@ pub(crate) fn initialise(binary: &Path, config: &Path) -> Result<AccessKey> {
 pub(crate) struct AccessKey {
     pub(crate) id: String,
     pub(crate) secret: String,
+    /// The session token, where it is a temporary one.
+    pub(crate) token: Option<String>,
 }
 
 impl AccessKey {
@@ -273,6 +276,7 @@ impl AccessKey {
         Ok(Self {
             id: export("AWS_ACCESS_KEY_ID").context("no access key printed")?,
             secret: export("AWS_SECRET_ACCESS_KEY").context("no secret printed")?,
+            token: None,
         })
     }
 
@@ -280,6 +284,7 @@ impl AccessKey {
     pub(crate) fn give_to(self, target: &mut Target) {
         target.access_key_id = self.id;
         target.secret_access_key = self.secret;
+        target.session_token = self.token;
     }
 }
 

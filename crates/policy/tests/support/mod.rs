@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a panic fails the test")]
 
 pub mod cases;
+pub mod given;
 pub mod naive;
 
 use keystead_policy::{

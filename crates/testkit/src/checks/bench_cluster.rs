@@ -301,6 +301,7 @@ impl Ground {
             region: REGION.into(),
             access_key_id: String::new(),
             secret_access_key: String::new(),
+            session_token: None,
             tls: Some(tls),
         })
     }

@@ -8,6 +8,7 @@ mod lane;
 mod leaders;
 mod owner;
 mod right;
+mod session;
 mod worker;
 
 use std::fmt::Write;

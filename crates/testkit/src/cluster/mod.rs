@@ -186,7 +186,12 @@ impl Cluster {
             proto::CreateAccountRequest { region: REGION.into(), account: account.into() };
         let answer = self.nodes[0].admin().await?.api().create_account(request).await;
         let made = AdminClient::told(answer)?;
-        Ok(AccessKey { id: made.access_key_id, secret: made.secret_access_key })
+        Ok(AccessKey { id: made.access_key_id, secret: made.secret_access_key, token: None })
+    }
+
+    /// Where the operators of each node are listened to.
+    pub(crate) fn admin_sockets(&self) -> Vec<PathBuf> {
+        self.nodes.iter().map(Node::admin_socket).collect()
     }
 
     /// Has the leader hand over to whichever member it likes.
@@ -256,7 +261,11 @@ impl Node {
     }
 
     async fn admin(&self) -> Result<AdminClient> {
-        Ok(AdminClient::connect(&self.data.join(AdminSocket::NAME)).await?)
+        Ok(AdminClient::connect(&self.admin_socket()).await?)
+    }
+
+    fn admin_socket(&self) -> PathBuf {
+        self.data.join(AdminSocket::NAME)
     }
 }
 
@@ -281,6 +290,7 @@ impl Clients {
                 region: REGION.into(),
                 access_key_id: String::new(),
                 secret_access_key: String::new(),
+                session_token: None,
                 tls: None,
             },
         })

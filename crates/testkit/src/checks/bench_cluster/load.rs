@@ -166,6 +166,7 @@ mod tests {
             region: String::new(),
             access_key_id: String::new(),
             secret_access_key: String::new(),
+            session_token: None,
             tls: None,
         };
         let callers = (0..3).map(|node| Caller::new((node, &nobody), "/a.B/C".into(), || ()));

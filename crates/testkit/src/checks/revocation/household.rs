@@ -4,9 +4,9 @@ use anyhow::{Context, Result};
 use serde_json::json;
 
 use super::owner::Owner;
-use super::right::{ACTIONS, create_key};
-use crate::iam::element;
-use crate::node::AccessKey;
+use super::right::{ACTIONS, TENANT, create_key, root};
+use crate::node::{ACCOUNT, AccessKey};
+use crate::query::element;
 
 /// The name of every policy that is written into a user or a group.
 pub(super) const POLICY: &str = "racing";
@@ -26,6 +26,13 @@ pub(super) struct Household {
     pub(super) group: String,
     /// The ARN of a policy that gives the right to whom it is attached to.
     pub(super) policy: String,
+    /// A user without rights, who takes on roles.
+    pub(super) taker: String,
+    pub(super) taker_key: AccessKey,
+    /// A role that has no right but what a race gives it, and that the taker may take on.
+    pub(super) role: String,
+    /// A role that has its right always, and that the entitled user may take on.
+    pub(super) entitled_role: String,
 }
 
 impl Household {
@@ -34,22 +41,41 @@ impl Household {
     /// # Errors
     /// Those of [`Owner::iam`], or IAM tells less than it should.
     pub(super) async fn found(owner: &mut Owner, number: usize) -> Result<Self> {
-        let [user, entitled, group, policy] =
-            ["user", "entitled", "group", "policy"].map(|what| format!("{what}-{number}"));
+        let named = |what: &str| format!("{what}-{number}");
+        let [user, entitled, taker] = ["user", "entitled", "taker"].map(named);
+        let [role, entitled_role] = ["role", "entitled-role"].map(named);
+        let [group, policy] = ["group", "policy"].map(named);
         let document = document();
-        let key = create_key(owner, &[]).await?;
-        owner.iam("CreateUser", &[("UserName", &user)]).await?;
+        let key = create_key(owner, &root(TENANT), &[]).await?;
+        create_user(owner, &user, false).await?;
         let user_key = access_key(owner, &user).await?;
-        owner.iam("CreateUser", &[("UserName", &entitled)]).await?;
+        create_user(owner, &taker, false).await?;
+        let taker_key = access_key(owner, &taker).await?;
+        create_user(owner, &entitled, true).await?;
         let written = [("PolicyName", POLICY), ("PolicyDocument", &document)];
-        owner.iam("PutUserPolicy", &[&[("UserName", &*entitled)], &written[..]].concat()).await?;
         let switched = access_key(owner, &entitled).await?;
         owner.iam("CreateGroup", &[("GroupName", &group)]).await?;
         owner.iam("PutGroupPolicy", &[&[("GroupName", &*group)], &written[..]].concat()).await?;
         let parameters = [("PolicyName", &*policy), ("PolicyDocument", &document)];
         let made = owner.iam("CreatePolicy", &parameters).await?.output;
         let policy = element(&made, "Arn").context("CreatePolicy told no ARN")?.to_owned();
-        Ok(Self { key, user, user_key, entitled, switched, group, policy })
+        create_role(owner, &role, &taker).await?;
+        create_role(owner, &entitled_role, &entitled).await?;
+        let of_role = [("RoleName", &*entitled_role)];
+        owner.iam("PutRolePolicy", &[&of_role[..], &written[..]].concat()).await?;
+        Ok(Self {
+            key,
+            user,
+            user_key,
+            entitled,
+            switched,
+            group,
+            policy,
+            taker,
+            taker_key,
+            role,
+            entitled_role,
+        })
     }
 }
 
@@ -59,14 +85,46 @@ pub(super) fn document() -> String {
     json!({ "Version": "2012-10-17", "Statement": statement }).to_string()
 }
 
+/// Makes a user, with the right or without.
+///
+/// # Errors
+/// Those of [`Owner::iam`].
+pub(super) async fn create_user(owner: &mut Owner, user: &str, with_right: bool) -> Result<()> {
+    owner.iam("CreateUser", &[("UserName", user)]).await?;
+    if with_right {
+        let document = document();
+        let written = [("PolicyName", POLICY), ("PolicyDocument", &*document)];
+        owner.iam("PutUserPolicy", &[&[("UserName", user)], &written[..]].concat()).await?;
+    }
+    Ok(())
+}
+
+/// Makes a role that a user may take on.
+///
+/// # Errors
+/// Those of [`Owner::iam`].
+pub(super) async fn create_role(owner: &mut Owner, role: &str, user: &str) -> Result<()> {
+    let principal = json!({ "AWS": format!("arn:aws:iam::{ACCOUNT}:user/{user}") });
+    let statement =
+        json!({ "Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole" });
+    let trust = json!({ "Version": "2012-10-17", "Statement": statement }).to_string();
+    let parameters = [("RoleName", role), ("AssumeRolePolicyDocument", &trust)];
+    owner.iam("CreateRole", &parameters).await?;
+    Ok(())
+}
+
 /// Makes an access key for a user.
 ///
 /// # Errors
 /// Those of [`Owner::iam`], or IAM tells less than it should.
 pub(super) async fn access_key(owner: &mut Owner, user: &str) -> Result<AccessKey> {
     let made = owner.iam("CreateAccessKey", &[("UserName", user)]).await?.output;
-    let told = |name| element(&made, name).map(str::to_owned);
-    let id = told("AccessKeyId").context("CreateAccessKey told no id")?;
-    let secret = told("SecretAccessKey").context("CreateAccessKey told no secret")?;
-    Ok(AccessKey { id, secret })
+    told_key(&made).context("CreateAccessKey told no access key")
+}
+
+/// The access key that IAM or STS told.
+pub(super) fn told_key(made: &str) -> Option<AccessKey> {
+    let told = |name| element(made, name).map(str::to_owned);
+    let (id, secret) = (told("AccessKeyId")?, told("SecretAccessKey")?);
+    Some(AccessKey { id, secret, token: told("SessionToken") })
 }

@@ -1,16 +1,22 @@
 //! Who gives rights and revokes them. What it does is certain: it repeats each call, through any
 //! node, until it is acknowledged.
 
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use fastrand::Rng;
 use keystead_api::{Message, Wire};
+use keystead_server::admin::proto::revoke_sessions_request::Of;
+use keystead_server::admin::{AdminClient, proto};
+use tokio::time::timeout;
 
 use super::clock::Clock;
+use super::right::Step;
 use crate::cluster::{Cluster, NODES};
-use crate::iam::Iam;
 use crate::kms::{Answer, Kms};
+use crate::node::{ACCOUNT, AccessKey, REGION};
+use crate::query::{Query, Service};
 
 /// How long it waits for one reply.
 const PATIENCE: Duration = Duration::from_millis(1500);
@@ -25,7 +31,9 @@ pub(super) struct Owner {
     rng: Rng,
     clock: Clock,
     kms: Vec<Kms>,
-    iam: Vec<Iam>,
+    iam: Vec<Query>,
+    sts: Vec<Query>,
+    admin_sockets: Vec<PathBuf>,
     /// How often a second attempt was told that what it was to end was not there any more.
     pub(super) gone: usize,
 }
@@ -55,9 +63,13 @@ impl Owner {
     /// The root of the cluster's account, which calls KMS over this wire.
     pub(super) fn new(cluster: &Cluster, wire: Wire, clock: Clock, rng: Rng) -> Self {
         let kms = |node| Kms::new(cluster.target(node, wire), wire, PATIENCE);
-        let iam = |node| Iam::new(cluster.target(node, Wire::AwsJson), PATIENCE);
-        let (kms, iam) = ((0..NODES).map(kms).collect(), (0..NODES).map(iam).collect());
-        Self { rng, clock, kms, iam, gone: 0 }
+        let query = |service| {
+            let client = |node| Query::new(cluster.target(node, Wire::AwsJson), service, PATIENCE);
+            (0..NODES).map(client).collect()
+        };
+        let (iam, sts) = (query(Service::Iam), query(Service::Sts));
+        let (kms, admin_sockets) = ((0..NODES).map(kms).collect(), cluster.admin_sockets());
+        Self { rng, clock, kms, iam, sts, admin_sockets, gone: 0 }
     }
 
     pub(super) fn rng(&mut self) -> &mut Rng {
@@ -105,6 +117,63 @@ impl Owner {
         }
     }
 
+    /// The same of IAM, of which nothing but that it is done is of interest.
+    ///
+    /// # Errors
+    /// Those of [`Owner::kms`].
+    pub(super) async fn step(&mut self, (action, parameters): &Step) -> Result<Acknowledged<()>> {
+        let parameters = parameters.iter().map(|(name, value)| (*name, &**value));
+        Ok(self.iam(action, &parameters.collect::<Vec<_>>()).await?.done())
+    }
+
+    /// The same of STS, called with this access key.
+    ///
+    /// # Errors
+    /// Those of [`Owner::kms`].
+    pub(super) async fn sts(
+        &mut self,
+        access_key: &AccessKey,
+        action: &str,
+        parameters: &[(&str, &str)],
+    ) -> Result<String> {
+        let mut calling = self.calling(action);
+        loop {
+            let node = self.rng.usize(..NODES);
+            self.sts[node].act_as(access_key);
+            let answer = self.sts[node].call(action, parameters, &calling.invocation).await;
+            if let Some(acknowledged) = calling.outcome(answer)? {
+                return Ok(acknowledged.output);
+            }
+            self.pause().await;
+        }
+    }
+
+    /// Ends the sessions of a role of the cluster's account, as an operator of any node.
+    ///
+    /// # Errors
+    /// No node does it for too long.
+    pub(super) async fn revoke_sessions(&mut self, role: &str) -> Result<Acknowledged<()>> {
+        let request = proto::RevokeSessionsRequest {
+            region: REGION.into(),
+            account: ACCOUNT.into(),
+            of: Some(Of::Role(role.into())),
+        };
+        let mut calling = self.calling("revoke-sessions");
+        loop {
+            let node = self.rng.usize(..NODES);
+            let attempt = revoke(&self.admin_sockets[node], &request);
+            let answer = match timeout(PATIENCE, attempt).await {
+                Ok(Ok(())) => Ok(Answer { result: Ok(()), index: None }),
+                Ok(Err(error)) => Err(error),
+                Err(late) => Err(late.into()),
+            };
+            if let Some(acknowledged) = calling.outcome(answer)? {
+                return Ok(acknowledged);
+            }
+            self.pause().await;
+        }
+    }
+
     fn calling<'a>(&mut self, name: &'a str) -> Calling<'a> {
         let (clock, start) = (self.clock, Instant::now());
         let invocation = format!("{:032x}", self.rng.u128(..));
@@ -115,6 +184,12 @@ impl Owner {
     async fn pause(&mut self) {
         tokio::time::sleep(Duration::from_millis(self.rng.u64(..PAUSE))).await;
     }
+}
+
+async fn revoke(socket: &Path, request: &proto::RevokeSessionsRequest) -> Result<()> {
+    let mut admin = AdminClient::connect(socket).await?;
+    AdminClient::told(admin.api().revoke_sessions(request.clone()).await)?;
+    Ok(())
 }
 
 impl Calling<'_> {

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::household::{self, Household, POLICY};
 use super::owner::{Acknowledged, Owner};
+use super::session;
 use super::worker::Mutation;
 use crate::node::{ACCOUNT, AccessKey};
 
@@ -29,9 +30,19 @@ pub(super) enum Kind {
     UserPolicy,
     Membership,
     Attachment,
+    /// From here on it is a session that has the right.
+    InactiveIssuer,
+    DeletedIssuer,
+    DeletedUser,
+    DeletedRole,
+    RolePolicy,
+    /// A policy of the role denies everything to sessions that were issued until some time.
+    OlderSessions,
+    /// An operator ended all sessions of the role.
+    RevokedSessions,
 }
 
-pub(super) const KINDS: [Kind; 9] = [
+pub(super) const KINDS: [Kind; 16] = [
     Kind::PolicyWithout,
     Kind::PolicyDenying,
     Kind::Grant,
@@ -41,6 +52,13 @@ pub(super) const KINDS: [Kind; 9] = [
     Kind::UserPolicy,
     Kind::Membership,
     Kind::Attachment,
+    Kind::InactiveIssuer,
+    Kind::DeletedIssuer,
+    Kind::DeletedUser,
+    Kind::DeletedRole,
+    Kind::RolePolicy,
+    Kind::OlderSessions,
+    Kind::RevokedSessions,
 ];
 
 /// Who there is to have rights.
@@ -57,15 +75,20 @@ pub(super) struct Right {
     /// What the user may change as long as it has the right.
     pub(super) mutation: Mutation,
     pub(super) holder: AccessKey,
-    revocation: Revocation,
+    pub(super) revocation: Revocation,
 }
 
-enum Revocation {
+/// An action of IAM and its parameters.
+pub(super) type Step = (&'static str, Vec<(&'static str, String)>);
+
+pub(super) enum Revocation {
     PutKeyPolicy(String),
     RevokeGrant(String),
     DisableKey,
-    /// An action of IAM and its parameters.
-    Iam(&'static str, Vec<(&'static str, String)>),
+    /// One after the other.
+    Iam(Vec<Step>),
+    /// The sessions of a role, by name.
+    Sessions(String),
 }
 
 impl Kind {
@@ -80,6 +103,13 @@ impl Kind {
             Self::UserPolicy => "DeleteUserPolicy",
             Self::Membership => "RemoveUserFromGroup",
             Self::Attachment => "DetachUserPolicy",
+            Self::InactiveIssuer => "UpdateAccessKey of a session",
+            Self::DeletedIssuer => "DeleteAccessKey of a session",
+            Self::DeletedUser => "DeleteUser of a session",
+            Self::DeletedRole => "DeleteRole",
+            Self::RolePolicy => "DeleteRolePolicy",
+            Self::OlderSessions => "PutRolePolicy denying older sessions",
+            Self::RevokedSessions => "revoke-sessions",
         }
     }
 
@@ -98,23 +128,28 @@ impl Kind {
         let denied: [Statement<'_>; 2] = [("Allow", &ACTIONS), ("Deny", &["kms:*"])];
         match self {
             Self::PolicyWithout => {
-                let key = create_key(owner, &allowed).await?;
-                Ok(foreign(key, Revocation::PutKeyPolicy(policy(&[]))))
+                let key = create_key(owner, &root(TENANT), &allowed).await?;
+                Ok(foreign(key, Revocation::PutKeyPolicy(policy(&root(TENANT), &[]))))
             }
             Self::PolicyDenying => {
-                let key = create_key(owner, &allowed).await?;
-                Ok(foreign(key, Revocation::PutKeyPolicy(policy(&denied))))
+                let key = create_key(owner, &root(TENANT), &allowed).await?;
+                Ok(foreign(key, Revocation::PutKeyPolicy(policy(&root(TENANT), &denied))))
             }
             Self::Grant => {
-                let key = create_key(owner, &[]).await?;
+                let key = create_key(owner, &root(TENANT), &[]).await?;
                 let grant = grant(owner, &key).await?;
                 Ok(foreign(key, Revocation::RevokeGrant(grant)))
             }
             Self::Key => {
-                let key = create_key(owner, &allowed).await?;
+                let key = create_key(owner, &root(TENANT), &allowed).await?;
                 Ok(foreign(key, Revocation::DisableKey))
             }
-            _ => self.give_user(owner, &people.household).await,
+            Self::DeletedAccessKey
+            | Self::InactiveAccessKey
+            | Self::UserPolicy
+            | Self::Membership
+            | Self::Attachment => self.give_user(owner, &people.household).await,
+            _ => session::give(self, owner, &people.household).await,
         }
     }
 
@@ -155,12 +190,11 @@ impl Kind {
             owner.iam(action, &parameters).await?;
         }
         let (action, parameters) = revocation;
-        let parameters = parameters.into_iter().map(|(name, value)| (name, value.to_owned()));
         Ok(Right {
             key: household.key.clone(),
             mutation: Mutation::TagResource,
             holder: holder.clone(),
-            revocation: Revocation::Iam(action, parameters.collect()),
+            revocation: Revocation::Iam(vec![step(action, &parameters)]),
         })
     }
 }
@@ -169,7 +203,7 @@ impl Right {
     /// Revokes it.
     ///
     /// # Errors
-    /// Those of [`Owner::kms`] and [`Owner::iam`].
+    /// Those of [`Owner::kms`], [`Owner::iam`] and [`Owner::revoke_sessions`].
     pub(super) async fn revoke(&self, owner: &mut Owner) -> Result<Acknowledged<()>> {
         let key_id = Some(self.key.clone());
         match &self.revocation {
@@ -187,26 +221,36 @@ impl Right {
                 let input = kms::DisableKeyRequest { key_id };
                 Ok(owner.kms::<_, kms::DisableKeyResponse>(&input).await?.done())
             }
-            Revocation::Iam(action, parameters) => {
-                let parameters = parameters.iter().map(|(name, value)| (*name, &**value));
-                Ok(owner.iam(action, &parameters.collect::<Vec<_>>()).await?.done())
+            Revocation::Iam(steps) => {
+                let (first, rest) = steps.split_first().context("nothing to revoke")?;
+                let mut done = owner.step(first).await?;
+                for step in rest {
+                    done = Acknowledged { invoked: done.invoked, ..owner.step(step).await? };
+                }
+                Ok(done)
             }
+            Revocation::Sessions(role) => owner.revoke_sessions(role).await,
         }
     }
 }
 
-/// What a key policy says of the tenant's root: an effect and the actions.
+/// An action of IAM with its parameters.
+pub(super) fn step(action: &'static str, parameters: &[(&'static str, &str)]) -> Step {
+    (action, parameters.iter().map(|(name, value)| (*name, (*value).to_owned())).collect())
+}
+
+/// What a key policy says of a principal: an effect and the actions.
 type Statement<'a> = (&'a str, &'a [&'a str]);
 
-/// A key policy that gives the key's account everything and says this of the tenant's root.
-fn policy(of_tenant: &[Statement<'_>]) -> String {
-    let statement = |effect: &str, account: &str, actions: &[&str]| {
-        let principal = json!({ "AWS": root(account) });
+/// A key policy that gives the key's account everything and says this of somebody.
+fn policy(whom: &str, of_whom: &[Statement<'_>]) -> String {
+    let statement = |effect: &str, whom: &str, actions: &[&str]| {
+        let principal = json!({ "AWS": whom });
         json!({ "Effect": effect, "Principal": principal, "Action": actions, "Resource": "*" })
     };
-    let more = of_tenant.iter().map(|(effect, actions)| statement(effect, TENANT, actions));
+    let more = of_whom.iter().map(|(effect, actions)| statement(effect, whom, actions));
     let statements: Vec<_> =
-        std::iter::once(statement("Allow", ACCOUNT, &["kms:*"])).chain(more).collect();
+        std::iter::once(statement("Allow", &root(ACCOUNT), &["kms:*"])).chain(more).collect();
     json!({ "Version": "2012-10-17", "Statement": statements }).to_string()
 }
 
@@ -215,8 +259,12 @@ pub(super) fn root(account: &str) -> String {
 }
 
 /// Makes a key with such a policy; what comes back is its ARN.
-pub(super) async fn create_key(owner: &mut Owner, of_tenant: &[Statement<'_>]) -> Result<String> {
-    let policy = Some(policy(of_tenant));
+pub(super) async fn create_key(
+    owner: &mut Owner,
+    whom: &str,
+    of_whom: &[Statement<'_>],
+) -> Result<String> {
+    let policy = Some(policy(whom, of_whom));
     let input = kms::CreateKeyRequest { policy, ..Default::default() };
     let made = owner.kms::<_, kms::CreateKeyResponse>(&input).await?;
     let metadata = made.output.key_metadata.context("CreateKey told nothing")?;

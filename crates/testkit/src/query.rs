@@ -1,4 +1,4 @@
-//! A client of one node that speaks IAM's query protocol.
+//! A client of one node that speaks the query protocol of IAM and STS.
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -9,16 +9,47 @@ use http::HeaderValue;
 
 use crate::client::{Client, Reply, Target};
 use crate::kms::{Answer, INVOCATION_ID, Refusal};
+use crate::node::AccessKey;
 
-const VERSION: &str = "2010-05-08";
+/// A service that speaks it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Service {
+    Iam,
+    Sts,
+}
 
-/// A client that connects with its first call.
-pub(crate) struct Iam(Client);
+impl Service {
+    /// The name that requests are signed for.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Iam => "iam",
+            Self::Sts => "sts",
+        }
+    }
 
-impl Iam {
+    fn version(self) -> &'static str {
+        match self {
+            Self::Iam => "2010-05-08",
+            Self::Sts => "2011-06-15",
+        }
+    }
+}
+
+/// A client of a service that connects with its first call.
+pub(crate) struct Query {
+    client: Client,
+    service: Service,
+}
+
+impl Query {
     /// One that waits so long for each reply.
-    pub(crate) fn new(target: Target, patience: Duration) -> Self {
-        Self(Client::new(target).with_patience(patience))
+    pub(crate) fn new(target: Target, service: Service, patience: Duration) -> Self {
+        Self { client: Client::new(target).with_patience(patience), service }
+    }
+
+    /// Calls with another access key from now on.
+    pub(crate) fn act_as(&mut self, access_key: &AccessKey) {
+        self.client.act_as(access_key);
     }
 
     /// Makes one attempt of a call; what comes back is XML. Attempts with the same invocation are
@@ -33,8 +64,9 @@ impl Iam {
         invocation: &str,
     ) -> Result<Answer<String>> {
         let more = [(INVOCATION_ID, HeaderValue::from_str(invocation)?)];
-        let request = self.0.target().signed_form(form(action, parameters), &more)?;
-        let reply = self.0.send(request).await?;
+        let form = form(self.service, action, parameters);
+        let request = self.client.target().signed_form(self.service.name(), form, &more)?;
+        let reply = self.client.send(request).await?;
         Ok(Answer { result: result(&reply), index: reply.index() })
     }
 }
@@ -55,8 +87,8 @@ fn result(reply: &Reply) -> Result<String, Refusal> {
     Err(Refusal { code, passing })
 }
 
-fn form(action: &str, parameters: &[(&str, &str)]) -> Bytes {
-    let mut form = format!("Action={action}&Version={VERSION}");
+fn form(service: Service, action: &str, parameters: &[(&str, &str)]) -> Bytes {
+    let mut form = format!("Action={action}&Version={}", service.version());
     for (name, value) in parameters {
         let _ = write!(form, "&{name}=");
         for byte in value.bytes() {
@@ -79,7 +111,8 @@ mod tests {
 
     #[test]
     fn forms_are_encoded() {
-        let form = form("PutUserPolicy", &[("UserName", "a-b"), ("PolicyDocument", "{\"é\": 1}")]);
+        let parameters = [("UserName", "a-b"), ("PolicyDocument", "{\"é\": 1}")];
+        let form = form(Service::Iam, "PutUserPolicy", &parameters);
         let expected = "Action=PutUserPolicy&Version=2010-05-08&UserName=a-b\
                         &PolicyDocument=%7B%22%C3%A9%22%3A%201%7D";
         assert_eq!(form, expected);
