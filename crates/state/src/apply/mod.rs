@@ -17,7 +17,7 @@ mod versions;
 
 use keystead_types::{KeyId, KeyManager, UnixMillis};
 pub(crate) use requests::recall;
-pub use versions::{CLUSTER_VERSION, FIRST_VERSION, ROLES_VERSION, least_version};
+pub use versions::{CLUSTER_VERSION, FIRST_VERSION, OIDC_VERSION, ROLES_VERSION, least_version};
 
 use crate::model::Key;
 use crate::proto::command::Operation;
@@ -170,6 +170,10 @@ fn execute(next: &mut Transition<'_>, command: &Command, operation: &Operation) 
         Operation::RevokeSessions(op) => iam::sessions::revoke(next, at, op),
         Operation::PutRoleBoundary(op) => iam::boundaries::put_of_role(next, at, op),
         Operation::DeleteRoleBoundary(op) => iam::boundaries::delete_of_role(next, at, op),
+        Operation::CreateOidcProvider(op) => iam::oidc_providers::create(next, op),
+        Operation::AddClientId(op) => iam::oidc_providers::add_client_id(next, at, op),
+        Operation::RemoveClientId(op) => iam::oidc_providers::remove_client_id(next, at, op),
+        Operation::PutThumbprints(op) => iam::oidc_providers::put_thumbprints(next, at, op),
     }
 }
 

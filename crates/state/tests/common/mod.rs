@@ -38,6 +38,7 @@ pub fn command(time_ms: u64, operation: Operation) -> Command {
         quotas: None,
         role_id: String::new(),
         session_issued_ms: 0,
+        provider_id: String::new(),
         operation: Some(operation),
     }
 }
