@@ -2,7 +2,7 @@
 
 use keystead_api::{Error, ErrorCode, messages};
 use keystead_state::proto::{self, command, outcome};
-use keystead_state::{Command, Key, Quotas, ROLES_VERSION, View, least_version};
+use keystead_state::{Command, Key, OIDC_VERSION, Quotas, ROLES_VERSION, View, least_version};
 use keystead_types::{AliasArn, KeyId, Origin};
 
 use crate::authenticate::Caller;
@@ -22,6 +22,7 @@ impl Author<'_> {
     pub(crate) fn command(&self, request_id: [u8; 32], operation: Operation) -> Command {
         let Caller { principal, session, .. } = self.caller;
         let least = least_version(&operation.0);
+        let provider = session.as_ref().and_then(|session| session.provider.as_ref());
         Command {
             request_id: request_id.to_vec(),
             time_ms: 0,
@@ -30,10 +31,15 @@ impl Author<'_> {
             access_key_id: self.caller.stored_key().map(ToString::to_string).unwrap_or_default(),
             authorised_at: self.view.applied(),
             // What is older does not know when sessions end.
-            version: if session.is_some() { least.max(ROLES_VERSION) } else { least },
+            version: match session {
+                None => least,
+                Some(_) if provider.is_none() => least.max(ROLES_VERSION),
+                Some(_) => least.max(OIDC_VERSION),
+            },
             quotas: None,
             role_id: principal.role_id().unwrap_or_default().to_owned(),
             session_issued_ms: session.as_ref().map_or(0, |session| session.ordered.0),
+            provider_id: provider.map(|provider| provider.id.to_string()).unwrap_or_default(),
             operation: Some(operation.0),
         }
     }
@@ -189,6 +195,10 @@ pub(crate) fn rejection(call: &Call<'_>, reason: proto::Reason) -> Error {
         | Reason::DuplicateTagKeys
         | Reason::AccessKeyNotFound
         | Reason::AccessKeyLimit
+        | Reason::OidcProviderExists
+        | Reason::OidcProviderNotFound
+        | Reason::OidcProviderLimit
+        | Reason::ClientIdLimit
         | Reason::UniqueIdExists => messages::internal(),
     }
 }
@@ -256,4 +266,8 @@ operations!(
     UpdateAssumeRolePolicy,
     PutRoleBoundary,
     DeleteRoleBoundary,
+    CreateOidcProvider,
+    AddClientId,
+    RemoveClientId,
+    PutThumbprints,
 );

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use keystead_types::{AccountId, UnixMillis};
 
-use super::{Holder, Issuer, Session, SessionTag};
+use super::{Holder, Issuer, Provider, Session, SessionTag};
 
 const VERSION: u8 = 1;
 const ROOT: u8 = 1;
@@ -42,7 +42,9 @@ pub(super) fn write(session: &Session) -> Option<Vec<u8>> {
     };
     text(&mut content, issuer)?;
     content.extend_from_slice(&version.to_be_bytes());
-    for part in [&session.source_identity, &session.provider, &session.subject] {
+    let provider = session.provider.as_ref();
+    let provider = provider.map(|Provider { id, arn }| format!("{id} {arn}")).unwrap_or_default();
+    for part in [&session.source_identity, &provider, &session.subject] {
         text(&mut content, part)?;
     }
     content.extend_from_slice(&packed(session)?);
@@ -95,7 +97,14 @@ pub(super) fn read(content: &[u8]) -> Option<Session> {
         id => Some(Issuer { id: id.parse().ok()?, version }),
     };
     let source_identity = rest.text()?.to_owned();
-    let (provider, subject) = (rest.text()?.to_owned(), rest.text()?.to_owned());
+    let provider = match rest.text()? {
+        "" => None,
+        text => {
+            let (id, arn) = text.split_once(' ')?;
+            Some(Provider { id: id.parse().ok()?, arn: arn.parse().ok()? })
+        }
+    };
+    let subject = rest.text()?.to_owned();
     let policy = rest.text()?.to_owned();
     let managed = (0..rest.byte()?).map(|_| rest.text()?.parse().ok()).collect::<Option<_>>()?;
     let mut tags = BTreeMap::new();
