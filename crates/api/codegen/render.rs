@@ -50,7 +50,7 @@ impl std::fmt::Debug for {name} {{
 }
 
 fn render_message(code: &mut String, message: &Message, patterns: &mut Patterns) {
-    let name = &message.name;
+    let (name, rust) = (&message.name, rust_name(&message.name));
     let mut shapes = String::new();
     let mut visits = String::new();
     let mut assigns = String::new();
@@ -68,7 +68,7 @@ fn render_message(code: &mut String, message: &Message, patterns: &mut Patterns)
     let visit = if visits.is_empty() { "_visit" } else { "visit" };
     code.push_str(&format!(
         r#"
-impl crate::value::Members for {name} {{
+impl crate::value::Members for {rust} {{
     fn shape() -> &'static crate::shape::MessageShape {{
         static SHAPE: crate::shape::MessageShape =
             crate::shape::MessageShape {{ name: {name:?}, members: &[
@@ -91,17 +91,17 @@ impl crate::value::Members for {name} {{
     }}
 }}
 
-impl crate::Message for {name} {{
+impl crate::Message for {rust} {{
     const NAME: &'static str = {name:?};
 }}
 
-impl serde::Serialize for {name} {{
+impl serde::Serialize for {rust} {{
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {{
         crate::value::write_object(self, serializer)
     }}
 }}
 
-impl std::fmt::Debug for {name} {{
+impl std::fmt::Debug for {rust} {{
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {{
         crate::value::debug_object(self, f)
     }}
@@ -132,7 +132,7 @@ fn value_shape(shape: &Shape, patterns: &mut Patterns) -> String {
         // By function, not by reference: the tables of two messages may then name each other.
         Kind::Enum(name) => format!("Enum({name}::shape)"),
         Kind::Structure(name) => {
-            format!("Structure(<{name} as crate::value::Members>::shape)")
+            format!("Structure(<{} as crate::value::Members>::shape)", rust_name(name))
         }
         Kind::List(item) => format!("List(&{})", value_shape(item, patterns)),
     };
@@ -149,6 +149,7 @@ fn value_shape(shape: &Shape, patterns: &mut Patterns) -> String {
 fn render_operations(code: &mut String, operations: &[Operation]) {
     code.push_str("\npub(crate) static OPERATIONS: &[crate::shape::OperationShape] = &[\n");
     for Operation { name, input, output } in operations {
+        let (input, output) = (rust_name(input), rust_name(output));
         code.push_str(&format!(
             "    crate::shape::OperationShape {{ name: {name:?}, \
              input: <{input} as crate::value::Members>::shape, \
@@ -205,6 +206,20 @@ fn ascii_classes(pattern: &str) -> String {
             }
         };
         out.push_str(&if in_class { class.to_owned() } else { format!("[{class}]") });
+    }
+    out
+}
+
+/// What prost calls a message: of several capitals in a row, only the one that begins a word stays.
+fn rust_name(name: &str) -> String {
+    let mut out = String::new();
+    let mut before = None;
+    let mut chars = name.chars().peekable();
+    while let Some(next) = chars.next() {
+        let begins = !before.is_some_and(char::is_uppercase)
+            || chars.peek().is_some_and(|after| after.is_lowercase());
+        out.push(if begins { next } else { next.to_ascii_lowercase() });
+        before = Some(next);
     }
     out
 }

@@ -91,7 +91,8 @@ pub async fn until_stopped(
             tokio::join!(
                 region.run_due_work(&audit),
                 region.run_use_reports(),
-                region.run_erasures()
+                region.run_erasures(),
+                region.run_issuers()
             );
         });
     }

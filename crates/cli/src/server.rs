@@ -13,7 +13,7 @@ use keystead_server::peer::{GrpcTransport, PeerListener};
 use keystead_server::process::FileSeal;
 use keystead_server::tls::TlsIdentity;
 use keystead_server::{
-    AuditTrail, Front, FrontOptions, Listener, Member, MinFree, Readiness, RegionServer,
+    AuditTrail, Front, FrontOptions, Issuers, Listener, Member, MinFree, Readiness, RegionServer,
 };
 use tokio::sync::watch;
 
@@ -45,6 +45,7 @@ pub fn config(command: ConfigCommand) -> Result<()> {
             tls(&config)?;
             operator_tls(&config)?;
             join_secret(&config)?;
+            Issuers::new(&config.issuers)?;
             line(&format!("{} is fine", arguments.config.display()))
         }
     }
@@ -165,6 +166,7 @@ async fn start(
     let place = Place::Folder(config.data_dir.clone());
     let transport = Arc::new(GrpcTransport::new());
     let secret = join_secret(config)?;
+    let issuers = Issuers::new(&config.issuers)?;
     let setup = setup(config, &place, seal, transport.clone(), peers.as_ref());
     // One that died while it founded a cluster has the format, and goes on from there.
     let mut founds = config.cluster.expect.is_some() && !cluster::has_identity(&config.data_dir);
@@ -193,7 +195,8 @@ async fn start(
     let region = opened?
         .with_use_interval(config.use_interval)
         .with_erase_within(config.erase_within)
-        .with_quotas(config.quotas.clone());
+        .with_quotas(config.quotas.clone())
+        .with_issuers(issuers);
     let region = Arc::new(if config.cluster.learner { region.as_learner() } else { region });
     let Some(listener) = peers else { return Ok(Started { region, peers: None }) };
 

@@ -18,6 +18,7 @@ mod error;
 mod family;
 mod ffi;
 pub mod import;
+pub mod jose;
 pub mod kbkdf;
 pub mod keyring;
 pub mod material;

@@ -27,6 +27,7 @@ pub(crate) struct Facts<'a> {
     encryption_context: Option<&'a BTreeMap<String, String>>,
     tags: Vec<(&'a str, &'a str)>,
     tag_keys: &'a [String],
+    claims: &'a [(String, String)],
 }
 
 /// Whether a request gave a value or left it to its default.
@@ -62,6 +63,11 @@ impl<'a> Facts<'a> {
     /// Keys of tags that the request takes away.
     pub(crate) fn set_tag_keys(&mut self, keys: &'a [String]) {
         self.tag_keys = keys;
+    }
+
+    /// What an identity provider says of the caller, by condition keys.
+    pub(crate) fn set_claims(&mut self, claims: &'a [(String, String)]) {
+        self.claims = claims;
     }
 
     /// What is said of single keys, to be kept for longer than the request.
@@ -102,6 +108,9 @@ impl<'a> Facts<'a> {
         }
         for key in self.tag_keys {
             context.add("aws:TagKeys", key);
+        }
+        for (key, value) in self.claims {
+            context.add(key, value);
         }
     }
 }
@@ -256,12 +265,11 @@ impl Circumstances<'_> {
             context.add("aws:TokenIssueTime", session.issued.to_string());
             // Nobody has a device for a second factor.
             context.add("aws:MultiFactorAuthPresent", "false");
-            let texts = [
-                ("aws:SourceIdentity", &session.source_identity),
-                ("aws:FederatedProvider", &session.provider),
-            ];
-            for (key, text) in texts.into_iter().filter(|(_, text)| !text.is_empty()) {
-                context.add(key, text);
+            if !session.source_identity.is_empty() {
+                context.add("aws:SourceIdentity", &session.source_identity);
+            }
+            if let Some(provider) = &session.provider {
+                context.add("aws:FederatedProvider", provider.arn.to_string());
             }
         }
     }

@@ -3,7 +3,7 @@
 use keystead_api::{Error, ErrorCode, messages};
 use keystead_state::proto::{self, command, outcome};
 use keystead_state::{
-    Command, FORWARDING_VERSION, Key, Quotas, ROLES_VERSION, View, least_version,
+    Command, FORWARDING_VERSION, Key, OIDC_VERSION, Quotas, ROLES_VERSION, View, least_version,
 };
 use keystead_types::{AliasArn, KeyId, Origin};
 
@@ -25,6 +25,7 @@ impl Author<'_> {
         let Caller { principal, session, .. } = self.caller;
         let via = self.caller.via();
         let least = least_version(&operation.0);
+        let provider = session.as_ref().and_then(|session| session.provider.as_ref());
         Command {
             request_id: request_id.to_vec(),
             time_ms: 0,
@@ -32,16 +33,18 @@ impl Author<'_> {
             user_id: principal.user_id().unwrap_or_default().to_owned(),
             access_key_id: self.caller.stored_key().map(ToString::to_string).unwrap_or_default(),
             authorised_at: self.view.applied(),
-            // What is older does not know when sessions end, nor when services do.
-            version: match (session, via) {
-                (_, Some(_)) => least.max(FORWARDING_VERSION),
-                (Some(_), None) => least.max(ROLES_VERSION),
-                (None, None) => least,
+            // What is older does not know when sessions end, nor when services and providers do.
+            version: match session {
+                None => least,
+                Some(_) if via.is_some() => least.max(FORWARDING_VERSION),
+                Some(_) if provider.is_some() => least.max(OIDC_VERSION),
+                Some(_) => least.max(ROLES_VERSION),
             },
             quotas: None,
             role_id: principal.role_id().unwrap_or_default().to_owned(),
             via_access_key_id: via.map(|via| via.issuer.id.to_string()).unwrap_or_default(),
             session_issued_ms: session.as_ref().map_or(0, |session| session.ordered.0),
+            provider_id: provider.map(|provider| provider.id.to_string()).unwrap_or_default(),
             operation: Some(operation.0),
         }
     }
@@ -198,6 +201,10 @@ pub(crate) fn rejection(call: &Call<'_>, reason: proto::Reason) -> Error {
         | Reason::DuplicateTagKeys
         | Reason::AccessKeyNotFound
         | Reason::AccessKeyLimit
+        | Reason::OidcProviderExists
+        | Reason::OidcProviderNotFound
+        | Reason::OidcProviderLimit
+        | Reason::ClientIdLimit
         | Reason::UniqueIdExists => messages::internal(),
     }
 }
@@ -265,4 +272,8 @@ operations!(
     UpdateAssumeRolePolicy,
     PutRoleBoundary,
     DeleteRoleBoundary,
+    CreateOidcProvider,
+    AddClientId,
+    RemoveClientId,
+    PutThumbprints,
 );

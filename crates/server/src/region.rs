@@ -22,6 +22,7 @@ use zeroize::Zeroizing;
 use crate::authenticate::unreadable;
 use crate::boot::BootError;
 use crate::cluster::Authority;
+use crate::oidc::Issuers;
 use crate::quotas::Quotas;
 use crate::sigv4::SigningKey;
 use crate::slow_work::SlowWork;
@@ -51,6 +52,8 @@ pub struct RegionServer {
     pub(crate) erase_within: Duration,
     /// When keys were last used, as far as the state is not told of it.
     pub(crate) uses: KeyUses,
+    /// The keys of token issuers.
+    pub(crate) issuers: Issuers,
     pub(crate) throttle: Throttle,
     pub(crate) quotas: Quotas,
     /// Where keys are generated that take long to find.
@@ -118,6 +121,7 @@ impl RegionServer {
             keyring,
             materials: MaterialCache::new(CACHED_MATERIALS),
             signing_keys: Cache::new(CACHED_SIGNING_KEYS),
+            issuers: Issuers::default(),
             throttle: Throttle::new(RequestQuotas::default()),
             quotas: Quotas::default(),
             generation: SlowWork::in_background(),
@@ -147,6 +151,12 @@ impl RegionServer {
     #[must_use]
     pub fn with_quotas(self, quotas: Quotas) -> Self {
         Self { throttle: Throttle::new(quotas.requests.clone()), quotas, ..self }
+    }
+
+    /// The same, which has the keys of token issuers from here.
+    #[must_use]
+    pub fn with_issuers(self, issuers: Issuers) -> Self {
+        Self { issuers, ..self }
     }
 
     /// Whether the node shall stay without a vote.

@@ -31,13 +31,14 @@ pub mod proto {
 }
 
 pub use apply::{
-    Applied, CLUSTER_VERSION, FIRST_VERSION, FORWARDING_VERSION, LATE_USES_VERSION, ROLES_VERSION,
-    UnknownCommand, apply, least_version,
+    Applied, CLUSTER_VERSION, FIRST_VERSION, FORWARDING_VERSION, LATE_USES_VERSION, OIDC_VERSION,
+    ROLES_VERSION, UnknownCommand, apply, least_version,
 };
 pub use erasures::{Erasures, LostMaterial};
 pub use iam::policy_size;
 pub use iam::{
-    Group, ManagedPolicy, NamedPolicy, Permissions, PolicyUse, PolicyVersion, Role, User,
+    Group, ManagedPolicy, NamedPolicy, OidcProvider, Permissions, PolicyUse, PolicyVersion, Role,
+    User,
 };
 pub use model::{
     Account, Alias, Credential, DomainKey, Grant, GrantConstraints, GrantPrincipal, Key, KeyUse,
@@ -78,6 +79,10 @@ pub mod limits {
     pub const GROUPS_PER_ACCOUNT: usize = 300;
     /// Roles that one account may have.
     pub const ROLES_PER_ACCOUNT: usize = 1_000;
+    /// OIDC providers that one account may have.
+    pub const OIDC_PROVIDERS_PER_ACCOUNT: usize = 100;
+    /// Client ids that one OIDC provider may have.
+    pub const CLIENT_IDS_PER_PROVIDER: usize = 100;
     /// Managed policies that one account may have.
     pub const POLICIES_PER_ACCOUNT: usize = 1_500;
     /// Groups that one user may be a member of.
@@ -86,7 +91,7 @@ pub mod limits {
     pub const ATTACHED_POLICIES: usize = 10;
     /// Versions that one managed policy may have at a time.
     pub const POLICY_VERSIONS: usize = 5;
-    /// Tags that one user, role or managed policy may have.
+    /// Tags that one user, role, managed policy or OIDC provider may have.
     pub const TAGS_PER_ENTITY: usize = 50;
     /// Access keys that one user, or the root of an account, may have.
     pub const ACCESS_KEYS_PER_OWNER: usize = 2;

@@ -105,6 +105,10 @@ pub(crate) fn load(
         rows::ROLE => {
             iam::load_role(into, decode("role", value)?).ok_or(corrupt("role"))?;
         }
+        rows::OIDC_PROVIDER => {
+            iam::load_oidc_provider(into, decode("OIDC provider", value)?)
+                .ok_or(corrupt("OIDC provider"))?;
+        }
         _ => return Err(corrupt("unknown")),
     }
     Ok(())

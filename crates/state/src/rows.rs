@@ -4,7 +4,8 @@
 use std::ops::RangeInclusive;
 
 use keystead_types::{
-    AccessKeyId, AccountId, AliasName, GrantId, GroupId, KeyId, NodeId, PolicyId, RoleId, UserId,
+    AccessKeyId, AccountId, AliasName, GrantId, GroupId, KeyId, NodeId, OidcProviderId, PolicyId,
+    RoleId, UserId,
 };
 
 /// The first bytes that rows of the state use; the rest is the store's own.
@@ -38,6 +39,7 @@ pub(crate) const KEY_USE: u8 = 0x24;
 pub(crate) const LOST_MATERIAL: u8 = 0x25;
 pub(crate) const ERASED: u8 = 0x26;
 pub(crate) const ROLE: u8 = 0x27;
+pub(crate) const OIDC_PROVIDER: u8 = 0x28;
 
 pub(crate) fn cluster() -> Vec<u8> {
     vec![CLUSTER]
@@ -115,6 +117,10 @@ pub(crate) fn user(id: UserId) -> Vec<u8> {
 
 pub(crate) fn role(id: RoleId) -> Vec<u8> {
     row(ROLE, &[&name_hash(&id.to_string())])
+}
+
+pub(crate) fn oidc_provider(id: OidcProviderId) -> Vec<u8> {
+    row(OIDC_PROVIDER, &[&name_hash(&id.to_string())])
 }
 
 /// The first half of the SHA-256 of a name: short, and telling nothing but equality.

@@ -11,7 +11,7 @@ use rpds::{HashTrieMapSync, RedBlackTreeMapSync, RedBlackTreeSetSync};
 
 use crate::apply;
 use crate::erasures::{Erased, Erasures, LostMaterial};
-use crate::iam::{self, Directory, Group, ManagedPolicy, Role, User};
+use crate::iam::{self, Directory, Group, ManagedPolicy, OidcProvider, Role, User};
 use crate::model::{
     Account, Alias, Authority, Credential, DomainKey, Grant, Key, KeyUse, Policy, SealedRoot,
 };
@@ -356,6 +356,7 @@ impl View {
         let others = self.policies.size() + self.aliases.size() + self.request_chunks.size();
         let directory = &self.directory;
         let iam = directory.users.size() + directory.groups.size() + directory.roles.size();
+        let iam = iam + directory.oidc_providers.size();
         let keys = self.keys.size() + self.uses.size() + self.grants.size();
         small + others + iam + directory.policies.size() + keys + self.erasures.row_count()
     }
@@ -466,6 +467,12 @@ impl View {
         );
         list.extend(self.directory.users.all().map(|u| (rows::user(u.id), Row::User(u))));
         list.extend(self.directory.roles.all().map(|r| (rows::role(r.id), Row::Role(r))));
+        list.extend(
+            self.directory
+                .oidc_providers
+                .all()
+                .map(|p| (rows::oidc_provider(p.id), Row::OidcProvider(p))),
+        );
         list.extend(self.grants.values().map(|g| (rows::grant(&g.key, &g.id), Row::Grant(g))));
         list.extend(self.uses.values().map(|u| (rows::key_use(&u.key), Row::Use(u))));
         list.extend(self.erasures.all().map(|l| (rows::lost_material(&l.key), Row::Lost(l))));
@@ -495,6 +502,7 @@ enum Row<'a> {
     ManagedPolicy(&'a ManagedPolicy),
     User(&'a User),
     Role(&'a Role),
+    OidcProvider(&'a OidcProvider),
     Grant(&'a Grant),
     Use(&'a KeyUse),
     Lost(&'a LostMaterial),
@@ -517,6 +525,7 @@ impl Row<'_> {
             Self::ManagedPolicy(policy) => iam::managed_policy(policy),
             Self::User(user) => iam::user(user),
             Self::Role(role) => iam::role(role),
+            Self::OidcProvider(provider) => iam::oidc_provider(provider),
             Self::Grant(grant) => records::grant(grant),
             Self::Use(key_use) => key_use.record().encode_to_vec(),
             Self::Lost(lost) => lost.record().encode_to_vec(),

@@ -81,6 +81,13 @@ unique_id!(
     "ANPA",
     "policy id"
 );
+unique_id!(
+    /// The unique id of an OIDC provider, by which sessions know the one that answered for them.
+    /// AWS has none, and it is shown nowhere.
+    OidcProviderId,
+    "AOIP",
+    "OIDC provider id"
+);
 
 /// Defines a name of `[A-Za-z0-9_+=,.@-]`, which keeps its case but is unique without regard to it.
 macro_rules! iam_name {

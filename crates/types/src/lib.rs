@@ -8,14 +8,15 @@ mod iam;
 mod ids;
 mod names;
 mod network;
+mod oidc;
 mod principal;
 mod service;
 mod time;
 
 pub use arn::{AliasArn, Arn, KeyArn, KmsArn, PARTITION};
 pub use iam::{
-    GroupId, GroupName, IamArn, IamPath, IamResource, PolicyId, PolicyName, RoleId, RoleName,
-    UserId, UserName,
+    GroupId, GroupName, IamArn, IamPath, IamResource, OidcProviderId, PolicyId, PolicyName, RoleId,
+    RoleName, UserId, UserName,
 };
 pub use ids::{
     AccessKeyId, AccountId, AliasName, ClusterId, GrantId, InvalidIdentifier, KeyId, MaterialId,
@@ -27,6 +28,7 @@ pub use names::{
     Origin, SigningAlgorithm,
 };
 pub use network::Network;
+pub use oidc::{Issuer, OidcProviderArn};
 pub use principal::{Principal, PrincipalArn, SessionArn, SessionName};
 pub use service::ServiceName;
 pub use time::UnixMillis;

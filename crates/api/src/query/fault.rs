@@ -87,12 +87,17 @@ fault_codes! {
     InvalidInput = 400, "A value is not acceptable.";
     LimitExceeded = 409, "A quota is used up.";
     MalformedPolicyDocument = 400, "The policy is not acceptable.";
+    OpenIdIdpCommunicationError = 400, "The identity provider cannot be reached.";
     NoSuchEntity = 404, "There is no such entity.";
     PolicyNotAttachable = 400, "The policy cannot be attached.";
     ServiceFailure = 500, "The service failed.";
     UnmodifiableEntity = 400, "The entity is the service's own.";
 
     // What STS's model names besides.
+    ExpiredTokenException = 400, "The identity provider's token has expired.";
+    IDPCommunicationError = 400, "The identity provider's keys cannot be had.";
+    IDPRejectedClaim = 403, "The identity provider says that the claim is not valid.";
+    InvalidIdentityToken = 400, "The identity provider's token is not acceptable.";
     PackedPolicyTooLarge = 400, "Session policies and tags are larger than a session can hold.";
 
     // What a forwarded request may be answered with.

@@ -40,6 +40,11 @@ pub fn role_policy_not_found(name: impl Display) -> Fault {
     not_found(format!("The role policy with name {name} cannot be found."))
 }
 
+/// An OIDC provider that does not exist.
+pub fn oidc_provider_not_found(arn: impl Display) -> Fault {
+    not_found(format!("OpenIDConnect Provider not found for arn {arn}"))
+}
+
 /// A managed policy that does not exist, or is not attached to the entity.
 pub fn policy_not_found(arn: impl Display) -> Fault {
     not_found(format!("Policy {arn} was not found."))
@@ -69,6 +74,11 @@ pub fn group_exists(name: impl Display) -> Fault {
 /// A role whose name is taken.
 pub fn role_exists(name: impl Display) -> Fault {
     exists(format!("Role with name {name} already exists."))
+}
+
+/// An OIDC provider whose issuer has one already.
+pub fn oidc_provider_exists(url: impl Display) -> Fault {
+    exists(format!("Provider with url {url} already exists."))
 }
 
 /// A managed policy whose name is taken.
@@ -288,6 +298,46 @@ pub fn packed_policy_too_large(percent: impl Display) -> Fault {
 pub fn session_policy_not_found(arn: impl Display) -> Fault {
     let text = format!("PolicyArns: {arn} is no managed policy of the role's account.");
     Fault::new(FaultCode::ValidationError, text)
+}
+
+/// A URL that cannot be an issuer's.
+pub fn invalid_issuer() -> Fault {
+    let text = "Invalid Open ID Connect Provider URL: it must begin with https:// and have neither \
+                a query nor a fragment.";
+    Fault::new(FaultCode::ValidationError, text)
+}
+
+/// Thumbprints that are no hexadecimal digests, or too many of them.
+pub fn invalid_thumbprints() -> Fault {
+    invalid("Thumbprint list must be at most five SHA-1 digests in hexadecimal digits.")
+}
+
+/// A token that is not of the form or the making that is taken, and why not.
+pub fn invalid_identity_token(why: impl Display) -> Fault {
+    Fault::new(FaultCode::InvalidIdentityToken, why.to_string())
+}
+
+/// A token whose time is over.
+pub fn identity_token_expired() -> Fault {
+    Fault::new(FaultCode::ExpiredTokenException, "Token expired: the current time is past its exp")
+}
+
+/// An issuer whose keys this node has not got yet, and cannot judge tokens without.
+pub fn issuer_keys_missing() -> Fault {
+    let text = "Couldn't retrieve verification key from your identity provider, please reference \
+                AssumeRoleWithWebIdentity documentation for requirements";
+    Fault::new(FaultCode::IDPCommunicationError, text)
+}
+
+/// A request with a token of a kind that comes with no provider's id.
+pub fn provider_id_not_taken() -> Fault {
+    let text = "ProviderId is for OAuth 2.0 access tokens, of which none are taken.";
+    Fault::new(FaultCode::ValidationError, text)
+}
+
+/// A denial to take on a role with a provider's token.
+pub fn web_identity_denied(action: &str) -> Fault {
+    Fault::new(FaultCode::AccessDenied, format!("Not authorized to perform {action}"))
 }
 
 fn not_found(text: String) -> Fault {

@@ -23,10 +23,22 @@ pub fn decode<M: Message>(params: &Params) -> Result<M, Fault> {
             return Err(Fault::new(FaultCode::MalformedInput, text));
         }
     };
-    validate(&message, &mut violations);
+    refuse_violations(&message, violations).map(|()| message)
+}
+
+/// Validates a message that was not read from parameters.
+///
+/// # Errors
+/// `ValidationError` naming everything that the message's constraints forbid.
+pub fn check<M: Message>(message: &M) -> Result<(), Fault> {
+    refuse_violations(message, Violations::new(Wire::AwsJson))
+}
+
+fn refuse_violations<M: Message>(message: &M, mut violations: Violations) -> Result<(), Fault> {
+    validate(message, &mut violations);
     match violations.into_text() {
         Some(text) => Err(Fault::new(FaultCode::ValidationError, text)),
-        None => Ok(message),
+        None => Ok(()),
     }
 }
 

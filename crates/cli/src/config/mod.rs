@@ -3,6 +3,7 @@
 //! `[tls] certificate` is `KEYSTEAD_TLS_CERTIFICATE`. Unknown keys are refused with the nearest
 //! valid name. Durations and sizes carry units.
 
+mod oidc;
 mod proxies;
 mod quotas;
 mod read;
@@ -12,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use keystead_server::{ProxyOptions, Quotas, Reads};
+use keystead_server::{IssuerConfig, ProxyOptions, Quotas, Reads};
 use keystead_types::{AccountId, Region};
 
 use read::{Key, Reader, duration, size, texts};
@@ -60,6 +61,10 @@ const KEYS: &[Key] = &[
 const LISTS: &[Key] = &[
     ("client_ca", "file", "PEM file with an authority whose certificates gRPC callers show"),
     ("client_ca", "accounts", "the accounts that it speaks for"),
+    ("oidc.issuer", "url", "https URL of an issuer of tokens, as tokens name it in iss"),
+    ("oidc.issuer", "jwks_file", "file with its keys, read again when it changes"),
+    ("oidc.issuer", "jwks_url", "https URL of its keys; else its discovery document tells"),
+    ("oidc.issuer", "ca_file", "PEM file with the authorities of its certificate"),
     ("request_quota", "account", "whose requests per second these are; all others' without it"),
     ("request_quota", "symmetric", "cryptography with symmetric and HMAC keys"),
     ("request_quota", "rsa", "cryptography with RSA keys"),
@@ -128,6 +133,8 @@ pub struct Config {
     pub min_free: Option<u64>,
     /// What accounts may have and may ask for.
     pub quotas: Quotas,
+    /// Issuers of tokens whose keys come from where it says.
+    pub issuers: Vec<IssuerConfig>,
 }
 
 /// How operators on other machines are served.
@@ -198,6 +205,7 @@ impl Config {
             erase_within: within_a_day(&read, "erase_within", 4, DEFAULT_ERASE_WITHIN)?,
             min_free: read.parsed("storage", "min_free", size)?,
             quotas: quotas::quotas(&read)?,
+            issuers: oidc::issuers(&read)?,
         })
     }
 }
@@ -295,6 +303,8 @@ fn host_name() -> Result<String> {
 
 #[cfg(test)]
 mod tests {
+    use keystead_server::KeySource;
+
     use super::*;
 
     const MINIMAL: &str = r#"
@@ -412,6 +422,33 @@ mod tests {
         assert_eq!(within("4s").unwrap(), Duration::from_secs(4));
         for odd in ["3s", "25h"] {
             assert!(within(odd).is_err(), "{odd}");
+        }
+    }
+
+    #[test]
+    fn issuers_say_where_their_keys_are() {
+        let issuers = |text: &str| parse(&format!("{MINIMAL}\n{text}")).map(|c| c.issuers);
+        let one = "[[oidc.issuer]]\nurl = \"https://idp.example.com/a\"";
+        let found = issuers(&format!("{one}\n[[oidc.issuer]]\nurl = \"https://b\"")).unwrap();
+        assert_eq!(
+            found.iter().map(|i| i.issuer.as_str()).collect::<Vec<_>>(),
+            ["idp.example.com/a", "b"]
+        );
+        assert!(found.iter().all(|i| i.keys == KeySource::Discovery && i.ca_file.is_none()));
+        let file = issuers(&format!("{one}\njwks_file = \"keys.json\"")).unwrap();
+        assert_eq!(file[0].keys, KeySource::File("keys.json".into()));
+        let url = issuers(&format!("{one}\njwks_url = \"https://c/keys\"\nca_file = \"ca\""));
+        assert_eq!(url.unwrap()[0].keys, KeySource::Url("https://c/keys".into()));
+        for (odd, says) in [
+            (format!("{one}\n{one}"), "twice"),
+            (format!("{one}\njwks_file = \"a\"\njwks_url = \"https://b\""), "jwks_file or"),
+            ("[[oidc.issuer]]\njwks_file = \"a\"".to_owned(), "oidc.issuer.url is missing"),
+            ("[[oidc.issuer]]\nurl = \"http://a\"".to_owned(), "oidc.issuer.url"),
+            (format!("{one}\njwks_fil = \"a\""), "\"oidc.issuer.jwks_file\""),
+            ("[oidc.issuer]\nurl = \"https://a\"".to_owned(), "[[oidc.issuer]]"),
+        ] {
+            let error = format!("{:#}", issuers(&odd).unwrap_err());
+            assert!(error.contains(says), "{error}");
         }
     }
 

@@ -99,9 +99,11 @@ impl Reader {
         }
     }
 
-    /// The tables of a list.
+    /// The tables of a list, which may be in a section: `section.list`.
     pub fn list(&self, name: &str) -> impl Iterator<Item = &Table> {
-        self.0.get(name).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_table)
+        let (section, name) = name.split_once('.').unwrap_or(("", name));
+        let list = self.get(section, name).and_then(Value::as_array);
+        list.into_iter().flatten().filter_map(Value::as_table)
     }
 }
 
@@ -124,22 +126,23 @@ fn full(section: &str, name: &str) -> String {
 fn refuse_unknown(table: &Table, keys: &[Key], lists: &[Key]) -> Result<()> {
     let known: Vec<String> =
         keys.iter().chain(lists).map(|(section, name, _)| full(section, name)).collect();
+    check_section("", table, lists, &known)
+}
+
+/// Checks the names in a section, which is none at the top.
+fn check_section(section: &str, table: &Table, lists: &[Key], known: &[String]) -> Result<()> {
     for (name, value) in table {
-        if !value.is_array() && lists.iter().any(|(list, ..)| list == name) {
-            bail!("{name} is a list of tables: write [[{name}]]");
+        let path = full(section, name);
+        if !value.is_array() && lists.iter().any(|(list, ..)| **list == *path) {
+            bail!("{path} is a list of tables: write [[{path}]]");
         }
-        let sections: Vec<&Table> = match value {
-            Value::Table(section) => vec![section],
+        match value {
+            Value::Table(inner) => check_section(&path, inner, lists, known)?,
             Value::Array(items) if items.iter().all(Value::is_table) => {
-                items.iter().filter_map(Value::as_table).collect()
+                let mut tables = items.iter().filter_map(Value::as_table);
+                tables.try_for_each(|inner| check_section(&path, inner, lists, known))?;
             }
-            _ => {
-                check_name(name, &known)?;
-                continue;
-            }
-        };
-        for key in sections.into_iter().flat_map(Table::keys) {
-            check_name(&full(name, key), &known)?;
+            _ => check_name(&path, known)?,
         }
     }
     Ok(())

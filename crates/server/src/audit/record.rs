@@ -1,5 +1,6 @@
 //! One line of the audit trail.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -7,7 +8,8 @@ use std::sync::Arc;
 use keystead_api::{Error, ErrorCode};
 use keystead_policy::Verdict;
 use keystead_types::{
-    AccessKeyId, AccountId, KmsArn, Principal, Region, RequestId, ServiceName, UnixMillis,
+    AccessKeyId, AccountId, KmsArn, OidcProviderArn, Principal, Region, RequestId, ServiceName,
+    UnixMillis,
 };
 use serde::{Serialize, Serializer};
 
@@ -84,6 +86,8 @@ struct Identity {
     /// The service that asks, for itself or for whom else this names.
     #[serde(skip_serializing_if = "Option::is_none")]
     invoked_by: Option<Shown<ServiceName>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    identity_provider: Option<Shown<OidcProviderArn>>,
 }
 
 /// Of temporary credentials: whose they are, and since when.
@@ -92,9 +96,20 @@ struct Identity {
 struct SessionContext {
     #[serde(skip_serializing_if = "Option::is_none")]
     session_issuer: Option<SessionIssuer>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    web_id_federation_data: Option<WebIdFederationData>,
     attributes: SessionAttributes,
     #[serde(skip_serializing_if = "Option::is_none")]
     source_identity: Option<String>,
+}
+
+/// The OIDC provider that answered for a session.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct WebIdFederationData {
+    federated_provider: Shown<OidcProviderArn>,
+    /// Of other kinds of providers.
+    attributes: BTreeMap<(), ()>,
 }
 
 /// The role of a session.
@@ -130,6 +145,10 @@ impl SessionContext {
         let source_identity = &session.source_identity;
         Self {
             session_issuer: issuer(),
+            web_id_federation_data: session.provider.as_ref().map(|provider| WebIdFederationData {
+                federated_provider: Shown(provider.arn.clone()),
+                attributes: BTreeMap::new(),
+            }),
             attributes: SessionAttributes {
                 creation_date: Shown(session.issued),
                 mfa_authenticated: "false",
@@ -211,6 +230,7 @@ impl Record {
                 user_name: None,
                 session_context: None,
                 invoked_by: None,
+                identity_provider: None,
             },
             event_time: Shown(origin.time),
             event_source: origin.service,
@@ -253,8 +273,31 @@ impl Record {
             session_context: session
                 .as_ref()
                 .map(|session| SessionContext::new(principal, session)),
+            identity_provider: None,
         };
         self.recipient_account_id = Some(Shown(principal.account()));
+    }
+
+    /// Somebody for whom an OIDC provider answers: for whom its token is, and whom it calls the
+    /// caller.
+    pub(crate) fn web_identity(
+        &mut self,
+        provider: &OidcProviderArn,
+        audience: &str,
+        subject: &str,
+    ) {
+        self.user_identity = Identity {
+            kind: "WebIdentityUser",
+            principal_id: Some(format!("{provider}:{audience}:{subject}")),
+            arn: None,
+            account_id: None,
+            access_key_id: None,
+            user_name: Some(subject.to_owned()),
+            session_context: None,
+            identity_provider: Some(Shown(provider.clone())),
+            invoked_by: None,
+        };
+        self.recipient_account_id = Some(Shown(provider.account));
     }
 
     pub(crate) fn parameters(&mut self, parameters: Parameters) {

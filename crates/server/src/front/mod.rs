@@ -24,7 +24,7 @@ use tonic::body::Body;
 pub(crate) use listener::Service;
 pub use listener::{Listener, ListenerError};
 pub use proxies::ProxyOptions;
-pub(crate) use query::{Attempted, Handler, QueryCall};
+pub(crate) use query::{Attempted, Handler, OpenCall, OpenHandler, QueryCall};
 pub(crate) use request::{Authentication, WireRequest};
 
 use self::proxies::Proxies;

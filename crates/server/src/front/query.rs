@@ -40,8 +40,30 @@ pub(crate) struct QueryCall<'a> {
     pub(crate) caller: Caller,
 }
 
+/// The same for an action that nobody signs.
+pub(crate) type OpenHandler =
+    for<'a> fn(&'a OpenCall<'a>, &'a mut Record) -> BoxFuture<'a, Attempted>;
+
+/// A request for an action that nobody signs.
+pub(crate) struct OpenCall<'a> {
+    pub(crate) region: &'a RegionServer,
+    pub(crate) request: &'a WireRequest,
+    pub(crate) id: &'a str,
+    pub(crate) form: &'a Params,
+    pub(crate) view: Arc<View>,
+}
+
+/// How to carry an action out.
+#[derive(Clone, Copy)]
+enum Built {
+    /// Once it is known who asks.
+    Signed(Handler),
+    /// Whoever asks.
+    Open(OpenHandler),
+}
+
 /// An action by the name that AWS gives it, and how to carry it out if that is built.
-type Action = (&'static str, Option<Handler>);
+type Action = (&'static str, Option<Built>);
 
 /// A service that speaks this protocol.
 struct Service {
@@ -52,6 +74,8 @@ struct Service {
     namespace: &'static str,
     /// The actions that are built.
     built: &'static [(&'static str, Handler)],
+    /// Those of them that nobody signs.
+    open: &'static [(&'static str, OpenHandler)],
     /// Those that there are messages for.
     known: fn() -> &'static [OperationShape],
 }
@@ -61,6 +85,7 @@ static STS: Service = Service {
     source: "sts.amazonaws.com",
     namespace: STS_NAMESPACE,
     built: sts::OPERATIONS,
+    open: sts::OPEN_OPERATIONS,
     known: sts_operations,
 };
 static IAM: Service = Service {
@@ -68,6 +93,7 @@ static IAM: Service = Service {
     source: "iam.amazonaws.com",
     namespace: IAM_NAMESPACE,
     built: iam::OPERATIONS,
+    open: &[],
     known: iam_operations,
 };
 
@@ -99,10 +125,13 @@ impl Service {
     }
 
     fn find(&self, action: &str) -> Option<Action> {
+        if let Some((name, handler)) = self.open.iter().find(|(name, _)| *name == action) {
+            return Some((name, Some(Built::Open(*handler))));
+        }
         let built = self.built.iter().find(|(name, _)| *name == action);
         let known = || (self.known)().iter().find(|operation| operation.name == action);
         built
-            .map(|(name, handler)| (*name, Some(*handler)))
+            .map(|(name, handler)| (*name, Some(Built::Signed(*handler))))
             .or_else(|| known().map(|operation| (operation.name, None)))
     }
 }
@@ -159,6 +188,17 @@ async fn answer(
             let _inside = region.throttle.enter()?;
             let view = region.barrier(attempts.deadline).await?;
             record.index(view.applied());
+            let handler = match handler {
+                Built::Signed(handler) => handler,
+                Built::Open(handler) => {
+                    let call = OpenCall { region, request, id, form: &form, view };
+                    return match handler(&call, &mut record).await {
+                        Ok(body) => Ok(body),
+                        Err(Failure::Error(fault)) => Err(fault),
+                        Err(Failure::Stale) => Err(messages::internal()),
+                    };
+                }
+            };
             let caller = authenticate::authenticate_query(request, region, &view, service.scope)?;
             record.caller(&caller);
             service.refuse_session(&caller)?;

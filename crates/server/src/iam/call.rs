@@ -6,9 +6,10 @@ use std::sync::Arc;
 use keystead_api::iam::Tag;
 use keystead_api::query::{Fault, messages};
 use keystead_state::proto::{EntityKind, EntityRef};
-use keystead_state::{Group, ManagedPolicy, Role, User, View};
+use keystead_state::{Group, ManagedPolicy, OidcProvider, Role, User, View};
 use keystead_types::{
-    AccountId, GroupName, IamArn, IamResource, PARTITION, PolicyId, Principal, RoleName, UserName,
+    AccountId, GroupName, IamArn, IamResource, OidcProviderArn, PARTITION, PolicyId, Principal,
+    RoleName, UserName,
 };
 
 use crate::conditions::Facts;
@@ -88,6 +89,15 @@ impl<'a> Call<'a> {
         self.find_role(name).ok_or_else(|| messages::role_not_found(name))
     }
 
+    fn find_oidc_provider(&self, arn: &str) -> Option<&'a Arc<OidcProvider>> {
+        self.view.oidc_provider_at(&arn.parse().ok()?)
+    }
+
+    /// An OIDC provider that must exist.
+    pub(super) fn oidc_provider(&self, arn: &str) -> Result<&'a Arc<OidcProvider>, Fault> {
+        self.find_oidc_provider(arn).ok_or_else(|| messages::oidc_provider_not_found(arn))
+    }
+
     fn find_policy(&self, arn: &str) -> Option<&'a Arc<ManagedPolicy>> {
         self.view.managed_policy_at(&arn.parse().ok()?)
     }
@@ -130,6 +140,15 @@ impl<'a> Call<'a> {
     pub(super) fn role_ref(&self, name: &str) -> Result<EntityRef, Fault> {
         let parsed: RoleName = name.parse().map_err(|_| messages::role_not_found(name))?;
         Ok(self.entity(EntityKind::Role, parsed.to_string()))
+    }
+
+    /// An OIDC provider as commands name it.
+    pub(super) fn oidc_provider_ref(&self, arn: &str) -> Result<EntityRef, Fault> {
+        let parsed: OidcProviderArn = arn.parse().map_err(|_| messages::invalid_arn(arn))?;
+        if parsed.account != self.account() {
+            return Err(messages::oidc_provider_not_found(arn));
+        }
+        Ok(self.entity(EntityKind::OidcProvider, parsed.issuer.to_string()))
     }
 
     /// The name of the policy that is to be a boundary.
@@ -210,6 +229,18 @@ impl<'a> Call<'a> {
         let resource = self.resource(arn.to_owned(), found, tags);
         // The policies of AWS are nobody's here: there are none.
         Ok(Resource { owner: Some(owner.unwrap_or(self.account())), ..resource })
+    }
+
+    /// An OIDC provider that may be absent, or another account's.
+    ///
+    /// # Errors
+    /// `InvalidInput` for what is no OIDC provider's ARN.
+    pub(super) fn on_oidc_provider(&self, arn: &str) -> Result<Resource<'a>, Fault> {
+        let parsed: OidcProviderArn = arn.parse().map_err(|_| messages::invalid_arn(arn))?;
+        let provider = self.view.oidc_provider_at(&parsed);
+        let tags = provider.map(|provider| tag_facts(&provider.tags)).unwrap_or_default();
+        let resource = self.resource(arn.to_owned(), None, tags);
+        Ok(Resource { owner: Some(parsed.account), ..resource })
     }
 
     /// What is to be created, or all that is below a path.

@@ -12,6 +12,7 @@ mod groups;
 mod inline_policies;
 mod listing;
 mod names;
+mod oidc_providers;
 mod policies;
 mod policy_versions;
 mod refusals;
@@ -129,6 +130,9 @@ table! {
         GetRolePolicyRequest
         ListRolePoliciesRequest
         ListAttachedRolePoliciesRequest
+        GetOpenIdConnectProviderRequest
+        ListOpenIdConnectProvidersRequest
+        ListOpenIdConnectProviderTagsRequest
         GetGroupRequest
         ListGroupsRequest
         ListGroupsForUserRequest
@@ -169,6 +173,13 @@ table! {
         DeleteRolePolicyRequest
         AttachRolePolicyRequest
         DetachRolePolicyRequest
+        CreateOpenIdConnectProviderRequest
+        DeleteOpenIdConnectProviderRequest
+        AddClientIdToOpenIdConnectProviderRequest
+        RemoveClientIdFromOpenIdConnectProviderRequest
+        UpdateOpenIdConnectProviderThumbprintRequest
+        TagOpenIdConnectProviderRequest
+        UntagOpenIdConnectProviderRequest
         CreateGroupRequest
         UpdateGroupRequest
         DeleteGroupRequest

@@ -53,6 +53,10 @@ pub(super) fn fault(reason: Reason, request: &impl Serialize) -> Fault {
         Reason::GroupNotFound => messages::group_not_found(names.group()),
         Reason::RoleExists => messages::role_exists(names.role()),
         Reason::RoleNotFound => messages::role_not_found(names.role()),
+        Reason::OidcProviderExists => messages::oidc_provider_exists(names.get(&["Url"])),
+        Reason::OidcProviderNotFound => {
+            messages::oidc_provider_not_found(names.get(&["OpenIDConnectProviderArn"]))
+        }
         Reason::PolicyMalformed => messages::malformed_policy("it is no trust policy"),
         Reason::PolicyPrincipal => messages::invalid_principal(),
         Reason::ManagedPolicyExists => messages::policy_exists(names.get(&["PolicyName"])),
@@ -90,6 +94,14 @@ fn limit(reason: Reason, names: &Names) -> Fault {
             messages::quota_exceeded("GroupsPerUser", limits::GROUPS_PER_USER)
         }
         Reason::RoleLimit => messages::quota_exceeded("RolesPerAccount", limits::ROLES_PER_ACCOUNT),
+        Reason::OidcProviderLimit => messages::quota_exceeded(
+            "OpenIdConnectProvidersPerAccount",
+            limits::OIDC_PROVIDERS_PER_ACCOUNT,
+        ),
+        Reason::ClientIdLimit => messages::quota_exceeded(
+            "ClientIdsPerOpenIdConnectProvider",
+            limits::CLIENT_IDS_PER_PROVIDER,
+        ),
         Reason::ManagedPolicyLimit => {
             messages::quota_exceeded("PoliciesPerAccount", limits::POLICIES_PER_ACCOUNT)
         }

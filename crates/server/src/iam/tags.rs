@@ -1,4 +1,4 @@
-//! Tags of users, roles and managed policies.
+//! Tags of users, roles, managed policies and OIDC providers.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -38,6 +38,25 @@ operation!(UntagPolicy: UntagPolicyRequest => UntagPolicyResponse, |this, call| 
 operation!(ListPolicyTags: ListPolicyTagsRequest => ListPolicyTagsResponse, |this, call| {
     call.on_policy(this.policy_arn())?
 });
+operation!(
+    TagOpenIDConnectProvider:
+    TagOpenIdConnectProviderRequest => TagOpenIdConnectProviderResponse,
+    |this, call| {
+        call.on_oidc_provider(this.open_id_connect_provider_arn())?.request_tags(&this.tags)
+    }
+);
+operation!(
+    UntagOpenIDConnectProvider:
+    UntagOpenIdConnectProviderRequest => UntagOpenIdConnectProviderResponse,
+    |this, call| {
+        call.on_oidc_provider(this.open_id_connect_provider_arn())?.tag_keys(&this.tag_keys)
+    }
+);
+operation!(
+    ListOpenIDConnectProviderTags:
+    ListOpenIdConnectProviderTagsRequest => ListOpenIdConnectProviderTagsResponse,
+    |this, call| call.on_oidc_provider(this.open_id_connect_provider_arn())?
+);
 
 /// The operations of one kind of entity, which differ in how the entity is named and found.
 macro_rules! tags {
@@ -71,6 +90,12 @@ macro_rules! tags {
 tags!(user_name, user_ref, user; TagUserRequest UntagUserRequest ListUserTagsRequest);
 tags!(role_name, role_ref, role; TagRoleRequest UntagRoleRequest ListRoleTagsRequest);
 tags!(policy_arn, policy_ref, policy; TagPolicyRequest UntagPolicyRequest ListPolicyTagsRequest);
+tags!(
+    open_id_connect_provider_arn, oidc_provider_ref, oidc_provider;
+    TagOpenIdConnectProviderRequest
+    UntagOpenIdConnectProviderRequest
+    ListOpenIdConnectProviderTagsRequest
+);
 
 /// The tags of a request: none reserved, no two alike but for case.
 pub(super) fn to_map(tags: &[Tag]) -> Result<BTreeMap<String, String>, Fault> {

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use keystead_types::{AccountId, UnixMillis};
 
-use super::{Holder, Issuer, Session, SessionTag, Via};
+use super::{Holder, Issuer, Provider, Session, SessionTag, Via};
 
 const VERSION: u8 = 1;
 const ROOT: u8 = 1;
@@ -46,7 +46,9 @@ pub(super) fn write(session: &Session) -> Option<Vec<u8>> {
             content.extend_from_slice(&[0; 8]);
         }
     }
-    for part in [&session.source_identity, &session.provider, &session.subject] {
+    let provider = session.provider.as_ref();
+    let provider = provider.map(|Provider { id, arn }| format!("{id} {arn}")).unwrap_or_default();
+    for part in [&session.source_identity, &provider, &session.subject] {
         text(&mut content, part)?;
     }
     if let Some(via) = &session.via {
@@ -109,7 +111,14 @@ pub(super) fn read(content: &[u8]) -> Option<Session> {
         id => Some(Issuer { id: id.parse().ok()?, version }),
     };
     let source_identity = rest.text()?.to_owned();
-    let (provider, subject) = (rest.text()?.to_owned(), rest.text()?.to_owned());
+    let provider = match rest.text()? {
+        "" => None,
+        text => {
+            let (id, arn) = text.split_once(' ')?;
+            Some(Provider { id: id.parse().ok()?, arn: arn.parse().ok()? })
+        }
+    };
+    let subject = rest.text()?.to_owned();
     let via = match flags & FORWARDED {
         0 => None,
         _ => {

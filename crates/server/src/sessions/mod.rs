@@ -13,8 +13,8 @@ use std::sync::Arc;
 use keystead_policy::{Attached, Document, Kind};
 use keystead_state::{Policy, View};
 use keystead_types::{
-    AccessKeyId, AccountId, PolicyId, Principal, RoleId, ServiceName, SessionName, UnixMillis,
-    UserId,
+    AccessKeyId, AccountId, OidcProviderArn, OidcProviderId, PolicyId, Principal, RoleId,
+    ServiceName, SessionName, UnixMillis, UserId,
 };
 
 use crate::sigv4::Rejection;
@@ -40,9 +40,9 @@ pub(crate) struct Session {
     pub(crate) chained: bool,
     /// Who the source said it was; empty if it did not.
     pub(crate) source_identity: String,
-    /// The identity provider that answered for the caller, and whom it calls the caller; both empty
-    /// for those who signed.
-    pub(crate) provider: String,
+    /// The OIDC provider that answered for the caller; none for those who signed.
+    pub(crate) provider: Option<Provider>,
+    /// Whom that provider calls the caller; empty if there is none.
     pub(crate) subject: String,
     /// The text of the policy that narrows it; empty if there is none.
     pub(crate) policy: String,
@@ -60,6 +60,14 @@ pub(crate) struct Via {
     pub(crate) service: ServiceName,
     /// The access key that it showed itself with.
     pub(crate) issuer: Issuer,
+}
+
+/// The OIDC provider behind a session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Provider {
+    /// One that was deleted and made again is another one.
+    pub(crate) id: OidcProviderId,
+    pub(crate) arn: OidcProviderArn,
 }
 
 /// Who acts in a session.
@@ -117,7 +125,8 @@ impl Session {
     ///
     /// # Errors
     /// [`Rejection::ExpiredToken`] when its time is over; [`Rejection::InvalidToken`] when the
-    /// principal, the access key or a managed policy behind it is gone, or it was revoked.
+    /// principal, the access key, the OIDC provider or a managed policy behind it is gone, or it
+    /// was revoked.
     pub(crate) fn principal(&self, view: &View, now: UnixMillis) -> Result<Principal, Rejection> {
         if self.expires <= now {
             return Err(Rejection::ExpiredToken);
@@ -141,6 +150,7 @@ impl Session {
                 .via
                 .as_ref()
                 .is_none_or(|via| issued_by(&via.issuer) && self.outlasts(view, via))
+            && self.provider.as_ref().is_none_or(|one| view.oidc_provider(&one.id).is_some())
             && self.managed.iter().all(|id| view.managed_policy(id).is_some())
     }
 

@@ -92,7 +92,7 @@ mod tests {
     use keystead_types::{AccountId, UnixMillis};
 
     use super::*;
-    use crate::sessions::{Holder, Issuer, SessionTag, Via};
+    use crate::sessions::{Holder, Issuer, Provider, SessionTag, Via};
 
     fn keyring() -> Keyring {
         Keyring::new(&RootKey::generate().unwrap()).unwrap()
@@ -110,7 +110,7 @@ mod tests {
             expires: UnixMillis(3),
             chained: true,
             source_identity: "alice".to_owned(),
-            provider: String::new(),
+            provider: None,
             subject: String::new(),
             policy: "{}".to_owned(),
             managed: vec!["ANPAQ3EGVXKZ7N2YH5W40".parse().unwrap()],
@@ -120,6 +120,13 @@ mod tests {
             ]),
             via: None,
         }
+    }
+
+    /// Of the longest issuer that there can be.
+    fn provider() -> Option<Provider> {
+        let arn = format!("arn:aws:iam::111122223333:oidc-provider/{}", "p".repeat(247));
+        let id = "AOIPQ3EGVXKZ7N2YH5W40".parse().unwrap();
+        Some(Provider { id, arn: arn.parse().unwrap() })
     }
 
     fn of_role() -> Session {
@@ -138,7 +145,9 @@ mod tests {
         let keyring = keyring();
         let user = Holder::User("AIDAQ3EGVXKZ7N2YH5W40".parse().unwrap());
         let plain = Session { issuer: None, chained: false, ..session(Holder::Root) };
-        for session in [of_role(), session(user), plain, forwarded()] {
+        let subject = "system:serviceaccount:a:b".to_owned();
+        let federated = Session { provider: provider(), subject, ..of_role() };
+        for session in [of_role(), session(user), plain, federated, forwarded()] {
             let made = seal(&keyring, &session).unwrap();
             let (opened, secret) = open(&keyring, &made.token).unwrap().unwrap();
             assert_eq!(opened, session);
@@ -197,7 +206,7 @@ mod tests {
             *session = name.parse().unwrap();
         }
         session.source_identity = name;
-        (session.provider, session.subject) = ("p".repeat(255), "s".repeat(255));
+        (session.provider, session.subject) = (provider(), "s".repeat(255));
         let rest = session.packed_bytes().unwrap() - session.policy.len();
         session.policy = "x".repeat(MAX_PACKED_BYTES - rest);
         assert_eq!(session.packed_bytes(), Some(MAX_PACKED_BYTES));

@@ -5,26 +5,25 @@ use std::sync::Arc;
 
 use keystead_api::query::{Fault, messages};
 use keystead_api::{messages as errors, sts};
-use keystead_policy::{Document, Kind};
 use keystead_state::Role;
-use keystead_types::{IamArn, PolicyId, Principal, SessionName};
+use keystead_types::{IamArn, Principal};
 
-use super::{Operation, begun, credentials, refuse_second_factor, shown};
+use super::role_session::{
+    SET_SOURCE, TAG, facts, holder, managed_policies, packed_percent, policy, seconds, session_tags,
+};
+use super::{Beginning, Operation, credentials, refuse_second_factor, shown};
 use crate::audit::{Parameters, Record};
 use crate::authenticate::Caller;
 use crate::authorise::Authoriser;
-use crate::conditions::{Circumstances, Facts, Sent};
+use crate::conditions::{Circumstances, Sent};
 use crate::front::QueryCall;
 use crate::resolve::{self, Found, Resource};
-use crate::sessions::{Holder, MAX_PACKED_BYTES, Session, SessionTag};
+use crate::sessions::{Session, SessionTag};
 
-/// How long a session lasts, in seconds, unless the request says otherwise; at most, if a session of
-/// a role makes it.
-const DEFAULT_SECONDS: u32 = 3600;
+/// How long a session lasts at most that a session of a role makes, in seconds.
+const CHAINED_SECONDS: i32 = 3600;
 
 const ASSUME: &str = "sts:AssumeRole";
-const TAG: &str = "sts:TagSession";
-const SET_SOURCE: &str = "sts:SetSourceIdentity";
 
 impl Operation for sts::AssumeRoleRequest {
     type Output = sts::AssumeRoleResponse;
@@ -53,7 +52,7 @@ impl Operation for sts::AssumeRoleRequest {
         let (session, principal) = asked.session(&role)?;
         let packed_policy_size = packed_percent(&session)?;
         let output = Self::Output {
-            credentials: Some(credentials(call, &session)?),
+            credentials: Some(credentials(call.region, &session)?),
             assumed_role_user: Some(sts::AssumedRoleUser {
                 assumed_role_id: Some(principal.unique_id()),
                 arn: Some(principal.to_string()),
@@ -87,7 +86,7 @@ impl Asked<'_> {
         let denied = || errors::access_denied_role(principal, ASSUME, &shown);
         let resource = |action| Resource {
             action,
-            facts: self.facts(),
+            facts: facts(self.request, &self.source_identity),
             by_grant: None,
             asked: resolve::Asked::Role(shown.clone()),
             owner: Some(arn.account),
@@ -111,104 +110,30 @@ impl Asked<'_> {
         role.cloned().ok_or_else(|| denied().into())
     }
 
-    /// What conditions may ask about the request.
-    fn facts(&self) -> Facts<'_> {
-        let mut facts = Facts::default();
-        facts.add("sts:RoleSessionName", self.request.role_session_name());
-        facts.add("sts:ExternalId", self.request.external_id());
-        facts.add("sts:SourceIdentity", &self.source_identity);
-        for key in &self.request.transitive_tag_keys {
-            facts.add("sts:TransitiveTagKeys", key);
-        }
-        facts.set_tags(self.request.tags.iter().map(|tag| (tag.key(), tag.value())));
-        facts
-    }
-
     /// The session, and who acts in it.
     fn session(&self, role: &Role) -> Result<(Session, Principal), Fault> {
-        let name: SessionName =
-            self.request.role_session_name().parse().map_err(|_| messages::internal())?;
-        let principal = Principal::Session {
-            account: role.account,
-            role: role.arn().friendly_name().into(),
-            id: role.id.to_string().into(),
-            session: name.as_str().into(),
-        };
-        let holder = Holder::Role { id: role.id, session: name };
+        let (holder, principal) = holder(role, self.request)?;
         let seconds = self.seconds(role)?;
+        let beginning = Beginning::of(self.call);
         let session = Session {
             account: role.account,
             chained: self.call.caller.principal.role_id().is_some(),
             source_identity: self.source_identity.clone(),
-            policy: self.policy()?,
-            managed: self.managed_policies(role)?,
+            policy: policy(self.request)?,
+            managed: managed_policies(&self.call.view, self.request, role)?,
             tags: self.tags.clone(),
-            ..begun(self.call, holder, role.sessions_valid_after, seconds.into())?
+            ..beginning.session(holder, role.sessions_valid_after, seconds.into())?
         };
         Ok((session, principal))
     }
 
     fn seconds(&self, role: &Role) -> Result<u32, Fault> {
-        let asked = self.request.duration_seconds.and_then(|seconds| u32::try_from(seconds).ok());
-        let seconds = asked.unwrap_or(DEFAULT_SECONDS);
-        if self.call.caller.principal.role_id().is_some() && seconds > DEFAULT_SECONDS {
+        let chained = self.call.caller.principal.role_id().is_some();
+        if chained && self.request.duration_seconds() > CHAINED_SECONDS {
             return Err(messages::chained_session_too_long());
         }
-        if seconds > role.max_session_seconds {
-            return Err(messages::session_too_long());
-        }
-        Ok(seconds)
+        seconds(self.request, role)
     }
-
-    fn policy(&self) -> Result<String, Fault> {
-        let Some(text) = &self.request.policy else { return Ok(String::new()) };
-        match Document::parse(Kind::Identity, text) {
-            Ok(_) => Ok(text.clone()),
-            Err(error) => Err(messages::malformed_policy(error)),
-        }
-    }
-
-    /// The managed policies by their unique ids: one that is deleted ends the session, whatever gets
-    /// its name afterwards.
-    fn managed_policies(&self, role: &Role) -> Result<Vec<PolicyId>, Fault> {
-        let find = |named: &sts::PolicyDescriptorType| {
-            let policy = self.call.view.managed_policy_at(&named.arn().parse().ok()?)?;
-            (policy.account == role.account).then_some(policy.id)
-        };
-        let absent =
-            |named: &sts::PolicyDescriptorType| messages::session_policy_not_found(named.arn());
-        let named = self.request.policy_arns.iter();
-        named.map(|named| find(named).ok_or_else(|| absent(named))).collect()
-    }
-}
-
-/// The tags of the new session: those asked for, and those that the caller's hands down.
-fn session_tags(
-    request: &sts::AssumeRoleRequest,
-    from: Option<&Session>,
-) -> Result<BTreeMap<String, SessionTag>, Fault> {
-    let mut tags: BTreeMap<String, SessionTag> = BTreeMap::new();
-    let has = |tags: &BTreeMap<String, SessionTag>, key: &str| {
-        tags.keys().any(|other| other.to_lowercase() == key.to_lowercase())
-    };
-    for tag in &request.tags {
-        if has(&tags, tag.key()) {
-            return Err(messages::repeated_session_tag());
-        }
-        let value = tag.value().to_owned();
-        tags.insert(tag.key().to_owned(), SessionTag { value, transitive: false });
-    }
-    for key in &request.transitive_tag_keys {
-        tags.get_mut(key).ok_or_else(messages::transitive_tag_absent)?.transitive = true;
-    }
-    let inherited = from.into_iter().flat_map(|session| &session.tags);
-    for (key, tag) in inherited.filter(|(_, tag)| tag.transitive) {
-        if has(&tags, key) {
-            return Err(messages::transitive_tag_conflict());
-        }
-        tags.insert(key.clone(), tag.clone());
-    }
-    Ok(tags)
 }
 
 /// The source identity of the new session, which nobody changes once it is set; empty for none.
@@ -224,17 +149,4 @@ fn source_identity(
         }
         asked => Ok(asked.unwrap_or(set).to_owned()),
     }
-}
-
-/// How much of the room for policies and tags is used, in percent rounded up; none if nothing is.
-fn packed_percent(session: &Session) -> Result<Option<i32>, Fault> {
-    if session.policy.is_empty() && session.managed.is_empty() && session.tags.is_empty() {
-        return Ok(None);
-    }
-    let bytes = session.packed_bytes().unwrap_or(usize::MAX);
-    let percent = bytes.saturating_mul(100).div_ceil(MAX_PACKED_BYTES);
-    if bytes > MAX_PACKED_BYTES {
-        return Err(messages::packed_policy_too_large(percent));
-    }
-    Ok(i32::try_from(percent).ok())
 }

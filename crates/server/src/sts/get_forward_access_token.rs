@@ -11,7 +11,7 @@ use keystead_api::sts;
 use keystead_state::View;
 use keystead_types::{Principal, ServiceName, UnixMillis};
 
-use super::{Operation, begun_by, credentials, issuer_of, shown};
+use super::{Beginning, Operation, credentials, issuer_of, shown};
 use crate::audit::{Parameters, Record};
 use crate::authenticate::{self, Caller, Denied, Forwarded};
 use crate::front::QueryCall;
@@ -39,7 +39,7 @@ impl Operation for sts::GetForwardAccessTokenRequest {
         let expires = UnixMillis(signed.0.saturating_add(LIFETIME_MS));
         let session = forwarded(call, name, &user, expires)?;
         let output = Self::Output {
-            credentials: Some(credentials(call, &session)?),
+            credentials: Some(credentials(call.region, &session)?),
             caller: Some(sts::GetCallerIdentityResponse {
                 user_id: Some(user.principal.unique_id()),
                 account: Some(user.principal.account().to_string()),
@@ -112,7 +112,7 @@ fn forwarded(
         }
         None => {
             let (holder, valid_after) = holder(user, &call.view)?;
-            begun_by(call, user, holder, valid_after, expires)?
+            Beginning::by(call, user).session(holder, valid_after, LIFETIME_MS / 1000)?
         }
     };
     Ok(Session { expires: session.expires.min(expires), via, ..session })

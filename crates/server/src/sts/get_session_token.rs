@@ -4,7 +4,7 @@ use keystead_api::query::{Fault, messages};
 use keystead_api::sts;
 use keystead_types::Principal;
 
-use super::{Operation, begun, credentials, refuse_second_factor, shown};
+use super::{Beginning, Operation, credentials, refuse_second_factor, shown};
 use crate::audit::{Parameters, Record};
 use crate::front::QueryCall;
 use crate::sessions::Holder;
@@ -45,8 +45,8 @@ impl Operation for sts::GetSessionTokenRequest {
                 return Err(messages::session_makes_no_session());
             }
         };
-        let session = begun(call, holder, valid_after, seconds)?;
-        let credentials = credentials(call, &session)?;
+        let session = Beginning::of(call).session(holder, valid_after, seconds)?;
+        let credentials = credentials(call.region, &session)?;
         record.response(Parameters::of(&Self::Output { credentials: Some(shown(&credentials)) }));
         Ok(Self::Output { credentials: Some(credentials) })
     }

@@ -1,28 +1,35 @@
 //! STS's operations: who asks, and temporary credentials. They change nothing in the state.
 
 mod assume_role;
+mod assume_role_with_web_identity;
 mod get_forward_access_token;
 mod get_session_token;
+mod role_session;
 
 use futures::future::BoxFuture;
 use keystead_api::query::{self as wire, Fault, STS_NAMESPACE, messages};
 use keystead_api::{Message, sts};
 use keystead_state::View;
-use keystead_types::UnixMillis;
+use keystead_types::{AccountId, UnixMillis};
 
 use crate::audit::{Parameters, Record};
 use crate::authenticate::Caller;
 use crate::convert;
-use crate::front::{Attempted, Handler, QueryCall};
+use crate::front::{Attempted, Handler, OpenHandler, QueryCall};
+use crate::region::RegionServer;
 use crate::sessions::{self, Holder, Issuer, Session};
 
-/// Every operation by its name.
+/// Every operation that is signed, by its name.
 pub(crate) const OPERATIONS: &[(&str, Handler)] = &[
     ("AssumeRole", handle::<sts::AssumeRoleRequest>),
     ("GetCallerIdentity", handle::<sts::GetCallerIdentityRequest>),
     ("GetForwardAccessToken", handle::<sts::GetForwardAccessTokenRequest>),
     ("GetSessionToken", handle::<sts::GetSessionTokenRequest>),
 ];
+
+/// Those that nobody signs.
+pub(crate) const OPEN_OPERATIONS: &[(&str, OpenHandler)] =
+    &[(assume_role_with_web_identity::OPERATION, assume_role_with_web_identity::handle)];
 
 /// An operation; the request message is it.
 trait Operation: Message {
@@ -71,47 +78,55 @@ impl Operation for sts::GetCallerIdentityRequest {
     }
 }
 
-/// A session of the caller that begins now and has nothing but a holder.
-fn begun(
-    call: &QueryCall<'_>,
-    holder: Holder,
-    valid_after: UnixMillis,
-    seconds: u64,
-) -> Result<Session, Fault> {
-    let expires = now(call).plus(seconds * 1000);
-    begun_by(call, &call.caller, holder, valid_after, expires)
+/// Where, when and on whose behalf a session begins.
+struct Beginning<'a> {
+    region: &'a RegionServer,
+    view: &'a View,
+    /// By the later of the node's clock and the replicated clock.
+    now: UnixMillis,
+    account: AccountId,
+    issuer: Option<Issuer>,
 }
 
-/// The same of somebody who need not be the caller.
-fn begun_by(
-    call: &QueryCall<'_>,
-    by: &Caller,
-    holder: Holder,
-    valid_after: UnixMillis,
-    expires: UnixMillis,
-) -> Result<Session, Fault> {
-    Ok(Session {
-        id: call.region.entropy().map_err(Fault::from)?,
-        account: by.principal.account(),
-        holder,
-        issuer: issuer_of(by, &call.view),
-        issued: now(call),
-        // This View knows of the last revocation, so that the session comes after it.
-        ordered: UnixMillis(call.view.clock().0.max(valid_after.0)),
-        expires,
-        chained: false,
-        source_identity: String::new(),
-        provider: String::new(),
-        subject: String::new(),
-        policy: String::new(),
-        managed: Vec::new(),
-        tags: std::collections::BTreeMap::new(),
-        via: None,
-    })
-}
+impl<'a> Beginning<'a> {
+    /// Of a session that a signed request asks for.
+    fn of(call: &'a QueryCall<'_>) -> Self {
+        Self::by(call, &call.caller)
+    }
 
-fn now(call: &QueryCall<'_>) -> UnixMillis {
-    call.request.time.max(call.view.clock())
+    /// The same of somebody who need not be the caller.
+    fn by(call: &'a QueryCall<'_>, by: &Caller) -> Self {
+        let now = call.request.time.max(call.view.clock());
+        let (account, issuer) = (by.principal.account(), issuer_of(by, &call.view));
+        Self { region: call.region, view: &call.view, now, account, issuer }
+    }
+
+    /// A session that has nothing but a holder, whose sessions count from `valid_after` on.
+    fn session(
+        self,
+        holder: Holder,
+        valid_after: UnixMillis,
+        seconds: u64,
+    ) -> Result<Session, Fault> {
+        Ok(Session {
+            id: self.region.entropy().map_err(Fault::from)?,
+            account: self.account,
+            holder,
+            issuer: self.issuer,
+            issued: self.now,
+            // This View knows of the last revocation, so that the session comes after it.
+            ordered: UnixMillis(self.view.clock().0.max(valid_after.0)),
+            expires: self.now.plus(seconds * 1000),
+            chained: false,
+            source_identity: String::new(),
+            provider: None,
+            subject: String::new(),
+            policy: String::new(),
+            managed: Vec::new(),
+            tags: std::collections::BTreeMap::new(),
+            via: None,
+        })
+    }
 }
 
 /// The access key that a caller signed with, or that is behind its session.
@@ -125,8 +140,8 @@ fn issuer_of(caller: &Caller, view: &View) -> Option<Issuer> {
 }
 
 /// The credentials of a session, as they are answered.
-fn credentials(call: &QueryCall<'_>, session: &Session) -> Result<sts::Credentials, Fault> {
-    let made = sessions::seal(call.region.keyring(), session).map_err(Fault::from)?;
+fn credentials(region: &RegionServer, session: &Session) -> Result<sts::Credentials, Fault> {
+    let made = sessions::seal(region.keyring(), session).map_err(Fault::from)?;
     Ok(sts::Credentials {
         access_key_id: Some(made.access_key_id.to_string()),
         secret_access_key: Some(made.secret.to_string()),
@@ -162,7 +177,9 @@ mod tests {
 
     #[test]
     fn every_operation_is_built() {
-        let built: Vec<_> = OPERATIONS.iter().map(|(name, _)| *name).collect();
+        let open = OPEN_OPERATIONS.iter().map(|(name, _)| *name);
+        let mut built: Vec<_> = OPERATIONS.iter().map(|(name, _)| *name).chain(open).collect();
+        built.sort_unstable();
         let known: Vec<_> = keystead_api::sts_operations().iter().map(|known| known.name).collect();
         assert_eq!(built, known);
     }

@@ -18,8 +18,8 @@ mod versions;
 use keystead_types::{KeyId, KeyManager, UnixMillis};
 pub(crate) use requests::recall;
 pub use versions::{
-    CLUSTER_VERSION, FIRST_VERSION, FORWARDING_VERSION, LATE_USES_VERSION, ROLES_VERSION,
-    least_version,
+    CLUSTER_VERSION, FIRST_VERSION, FORWARDING_VERSION, LATE_USES_VERSION, OIDC_VERSION,
+    ROLES_VERSION, least_version,
 };
 
 use crate::model::Key;
@@ -173,6 +173,10 @@ fn execute(next: &mut Transition<'_>, command: &Command, operation: &Operation) 
         Operation::RevokeSessions(op) => iam::sessions::revoke(next, at, op),
         Operation::PutRoleBoundary(op) => iam::boundaries::put_of_role(next, at, op),
         Operation::DeleteRoleBoundary(op) => iam::boundaries::delete_of_role(next, at, op),
+        Operation::CreateOidcProvider(op) => iam::oidc_providers::create(next, op),
+        Operation::AddClientId(op) => iam::oidc_providers::add_client_id(next, at, op),
+        Operation::RemoveClientId(op) => iam::oidc_providers::remove_client_id(next, at, op),
+        Operation::PutThumbprints(op) => iam::oidc_providers::put_thumbprints(next, at, op),
     }
 }
 

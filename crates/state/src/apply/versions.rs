@@ -26,6 +26,8 @@ pub const FORWARDING_VERSION: u32 = 4;
 
 /// Roles, their sessions, and all commands whose author acts in a session.
 pub const ROLES_VERSION: u32 = 3;
+/// OIDC providers, and all commands whose author acts in a session for which one answered.
+pub const OIDC_VERSION: u32 = 4;
 
 /// The cluster version that a command needs: members of an older one would stop at it.
 pub fn least_version(operation: &Operation) -> u32 {
@@ -49,14 +51,21 @@ pub fn least_version(operation: &Operation) -> u32 {
         | Operation::RevokeSessions(_)
         | Operation::PutRoleBoundary(_)
         | Operation::DeleteRoleBoundary(_) => ROLES_VERSION,
+        Operation::CreateOidcProvider(_)
+        | Operation::AddClientId(_)
+        | Operation::RemoveClientId(_)
+        | Operation::PutThumbprints(_) => OIDC_VERSION,
         Operation::RaiseVersion(op) => op.version,
-        _ if names_role(operation) => ROLES_VERSION,
-        _ => FIRST_VERSION,
+        _ => match entity_kind(operation) {
+            Some(EntityKind::Role) => ROLES_VERSION,
+            Some(EntityKind::OidcProvider) => OIDC_VERSION,
+            _ => FIRST_VERSION,
+        },
     }
 }
 
-/// Whether one of the commands that are about entities of any kind is about a role.
-fn names_role(operation: &Operation) -> bool {
+/// What one of the commands that are about entities of any kind is about.
+fn entity_kind(operation: &Operation) -> Option<EntityKind> {
     let entity = match operation {
         Operation::UpdateEntity(op) => &op.entity,
         Operation::DeleteEntity(op) => &op.entity,
@@ -66,7 +75,7 @@ fn names_role(operation: &Operation) -> bool {
         Operation::DeleteInlinePolicy(op) => &op.entity,
         Operation::AttachPolicy(op) => &op.entity,
         Operation::DetachPolicy(op) => &op.entity,
-        _ => return false,
+        _ => return None,
     };
-    entity.as_ref().is_some_and(|entity| entity.kind() == EntityKind::Role)
+    entity.as_ref().map(|entity| entity.kind())
 }

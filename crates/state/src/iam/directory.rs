@@ -5,10 +5,10 @@ use std::hash::Hash;
 use std::ops::Bound;
 use std::sync::Arc;
 
-use keystead_types::{AccessKeyId, AccountId, GroupId, PolicyId, RoleId, UserId};
+use keystead_types::{AccessKeyId, AccountId, GroupId, OidcProviderId, PolicyId, RoleId, UserId};
 use rpds::{HashTrieMapSync, RedBlackTreeMapSync, RedBlackTreeSetSync};
 
-use super::{Group, ManagedPolicy, Role, User};
+use super::{Group, ManagedPolicy, OidcProvider, Role, User};
 
 /// How a user, a group or a role uses a managed policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,6 +39,7 @@ pub(crate) struct Directory {
     pub(crate) groups: Table<Group>,
     pub(crate) roles: Table<Role>,
     pub(crate) policies: Table<ManagedPolicy>,
+    pub(crate) oidc_providers: Table<OidcProvider>,
     pub(crate) members: RedBlackTreeSetSync<(GroupId, UserId)>,
     pub(crate) uses: RedBlackTreeSetSync<(PolicyId, PolicyUse)>,
     /// The owner of an access key is a user, or the account's root.
@@ -126,6 +127,23 @@ entity!(User, UserId);
 entity!(Group, GroupId);
 entity!(Role, RoleId);
 entity!(ManagedPolicy, PolicyId);
+
+/// Known by its issuer, whose case tells it from others: tokens name it to the letter.
+impl Entity for OidcProvider {
+    type Id = OidcProviderId;
+
+    fn id(&self) -> OidcProviderId {
+        self.id
+    }
+
+    fn account(&self) -> AccountId {
+        self.account
+    }
+
+    fn folded_name(&self) -> Arc<str> {
+        self.issuer.shared()
+    }
+}
 
 /// The entities of one kind, of all accounts.
 #[derive(Debug, Clone)]

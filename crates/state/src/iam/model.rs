@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use keystead_types::{
-    AccountId, GroupId, GroupName, IamArn, IamPath, IamResource, PolicyId, PolicyName, RoleId,
-    RoleName, UnixMillis, UserId, UserName,
+    AccountId, GroupId, GroupName, IamArn, IamPath, IamResource, Issuer, OidcProviderArn,
+    OidcProviderId, PolicyId, PolicyName, RoleId, RoleName, UnixMillis, UserId, UserName,
 };
 
 use super::policy_size;
@@ -98,6 +98,34 @@ impl Role {
     pub fn arn(&self) -> IamArn {
         let resource = IamResource::Role(self.name.clone());
         IamArn { account: self.account, path: self.path.clone(), resource }
+    }
+}
+
+/// An identity provider of OpenID Connect whose tokens an account takes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OidcProvider {
+    /// Its unique id.
+    pub id: OidcProviderId,
+    /// The account that takes its tokens.
+    pub account: AccountId,
+    /// Whose tokens they are, unique in the account.
+    pub issuer: Issuer,
+    /// For whom the tokens are that are taken: their audiences, in the order in which they came.
+    pub client_ids: Vec<String>,
+    /// Thumbprints of its certificates, which are kept for those who ask and not looked at.
+    pub thumbprints: Vec<String>,
+    /// Its tags; no two names differ in case alone.
+    pub tags: BTreeMap<String, String>,
+    /// When it was created.
+    pub created: UnixMillis,
+    /// Log index of the last change that may have taken a right away.
+    pub rights_removed_at: u64,
+}
+
+impl OidcProvider {
+    /// Its ARN.
+    pub fn arn(&self) -> OidcProviderArn {
+        OidcProviderArn { account: self.account, issuer: self.issuer.clone() }
     }
 }
 

@@ -4,11 +4,11 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use keystead_types::{
-    AccountId, GroupId, GroupName, IamArn, IamResource, PolicyId, PolicyName, RoleId, RoleName,
-    UserId, UserName,
+    AccountId, GroupId, GroupName, IamArn, IamResource, Issuer, OidcProviderArn, OidcProviderId,
+    PolicyId, PolicyName, RoleId, RoleName, UserId, UserName,
 };
 
-use super::{Group, ManagedPolicy, Permissions, PolicyUse, Role, User};
+use super::{Group, ManagedPolicy, OidcProvider, Permissions, PolicyUse, Role, User};
 use crate::model::{Credential, Policy};
 use crate::view::View;
 
@@ -107,6 +107,38 @@ impl View {
         after: Option<&PolicyName>,
     ) -> impl Iterator<Item = &Arc<ManagedPolicy>> {
         self.directory.policies.of(account, after.map(PolicyName::folded))
+    }
+
+    /// An OIDC provider by its unique id.
+    pub fn oidc_provider(&self, id: &OidcProviderId) -> Option<&Arc<OidcProvider>> {
+        self.directory.oidc_providers.get(*id)
+    }
+
+    /// The OIDC provider of an account for an issuer.
+    pub fn oidc_provider_of(
+        &self,
+        account: AccountId,
+        issuer: &Issuer,
+    ) -> Option<&Arc<OidcProvider>> {
+        self.directory.oidc_providers.named(account, issuer.shared())
+    }
+
+    /// The OIDC provider of an ARN.
+    pub fn oidc_provider_at(&self, arn: &OidcProviderArn) -> Option<&Arc<OidcProvider>> {
+        self.oidc_provider_of(arn.account, &arn.issuer)
+    }
+
+    /// The OIDC providers of an account, in order of their issuers.
+    pub fn oidc_providers_of(
+        &self,
+        account: AccountId,
+    ) -> impl Iterator<Item = &Arc<OidcProvider>> {
+        self.directory.oidc_providers.of(account, None)
+    }
+
+    /// The OIDC providers of all accounts, in no order.
+    pub fn oidc_providers(&self) -> impl Iterator<Item = &Arc<OidcProvider>> {
+        self.directory.oidc_providers.all()
     }
 
     /// The members of a group, in order of their unique ids.

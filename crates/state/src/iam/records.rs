@@ -6,7 +6,7 @@ use std::str::FromStr;
 use keystead_types::{AccountId, PolicyId, UnixMillis};
 use prost::Message;
 
-use super::{Group, ManagedPolicy, Permissions, PolicyVersion, Role, User};
+use super::{Group, ManagedPolicy, OidcProvider, Permissions, PolicyVersion, Role, User};
 use crate::proto;
 use crate::transition::Transition;
 
@@ -88,6 +88,39 @@ pub(crate) fn load_role(into: &mut Transition<'_>, record: proto::RoleRecord) ->
         sessions_valid_after: UnixMillis(record.sessions_valid_after_ms),
     };
     into.put_role(role);
+    Some(())
+}
+
+pub(crate) fn oidc_provider(provider: &OidcProvider) -> Vec<u8> {
+    proto::OidcProviderRecord {
+        id: provider.id.to_string(),
+        account: provider.account.number(),
+        issuer: provider.issuer.to_string(),
+        client_ids: provider.client_ids.clone(),
+        thumbprints: provider.thumbprints.clone(),
+        tags: provider.tags.clone(),
+        created_ms: provider.created.0,
+        rights_removed_at: provider.rights_removed_at,
+    }
+    .encode_to_vec()
+}
+
+/// Puts a stored OIDC provider into the View; `None` if the record makes no sense.
+pub(crate) fn load_oidc_provider(
+    into: &mut Transition<'_>,
+    record: proto::OidcProviderRecord,
+) -> Option<()> {
+    let provider = OidcProvider {
+        id: record.id.parse().ok()?,
+        account: AccountId::from_number(record.account)?,
+        issuer: record.issuer.parse().ok()?,
+        client_ids: record.client_ids,
+        thumbprints: record.thumbprints,
+        tags: record.tags,
+        created: UnixMillis(record.created_ms),
+        rights_removed_at: record.rights_removed_at,
+    };
+    into.put_oidc_provider(provider);
     Some(())
 }
 

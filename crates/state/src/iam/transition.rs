@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Group, ManagedPolicy, Permissions, Role, User};
+use super::{Group, ManagedPolicy, OidcProvider, Permissions, Role, User};
 use crate::model::{Credential, Policy};
 use crate::rows;
 use crate::transition::{Transition, delete, put};
@@ -82,6 +82,16 @@ impl Transition<'_> {
         self.changes.push(delete(rows::managed_policy(policy.id)));
         self.swap_documents(versions(policy), Vec::new());
         self.view.directory.policies.remove(policy);
+    }
+
+    pub(crate) fn put_oidc_provider(&mut self, provider: OidcProvider) {
+        self.changes.push(put(rows::oidc_provider(provider.id), super::oidc_provider(&provider)));
+        self.view.directory.oidc_providers.put(Arc::new(provider));
+    }
+
+    pub(crate) fn remove_oidc_provider(&mut self, provider: &OidcProvider) {
+        self.changes.push(delete(rows::oidc_provider(provider.id)));
+        self.view.directory.oidc_providers.remove(provider);
     }
 
     pub(crate) fn remove_credential(&mut self, credential: &Credential) {

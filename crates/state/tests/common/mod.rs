@@ -39,6 +39,7 @@ pub fn command(time_ms: u64, operation: Operation) -> Command {
         role_id: String::new(),
         session_issued_ms: 0,
         via_access_key_id: String::new(),
+        provider_id: String::new(),
         operation: Some(operation),
     }
 }

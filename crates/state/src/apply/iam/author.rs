@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use keystead_types::{AccountId, Arn, PolicyId, RoleId, UserId};
+use keystead_types::{AccountId, Arn, OidcProviderId, PolicyId, RoleId, UserId};
 
 use super::sessions::refuse_ended;
 use super::{parse, refuse_stale};
@@ -12,7 +12,8 @@ use crate::proto::{Command, Reason};
 use crate::transition::Transition;
 
 /// A command whose author lost a right after the request was authorised decides nothing any more.
-/// An author is an access key, a user or a role, the session of either, and the account of all.
+/// An author is an access key, a user or a role, the session of either with the OIDC provider that
+/// answered for it, and the account of all.
 pub(in crate::apply) fn check_author(
     next: &Transition<'_>,
     command: &Command,
@@ -33,6 +34,9 @@ pub(in crate::apply) fn check_author(
         check_account(next, role.account, at)?;
         check_role(next, role, at)?;
         refuse_ended(role.sessions_valid_after, issued)?;
+    }
+    if let Some(id) = unique_id::<OidcProviderId>(&command.provider_id)? {
+        next.view.oidc_provider(&id).ok_or(Refusal::Stale)?;
     }
     // Those who come with a certificate have no access key, but an ARN.
     let account = Arn::parse(&command.principal).and_then(|arn| arn.account.parse().ok());

@@ -1,10 +1,10 @@
 //! The entities that a command names: found, and as fresh as its authorisation.
 
-use keystead_types::{AccountId, GroupName, PolicyName, RoleName, UserName};
+use keystead_types::{AccountId, GroupName, Issuer, PolicyName, RoleName, UserName};
 
 use super::{account, parse, refuse_stale};
 use crate::apply::Refusal;
-use crate::iam::{Group, ManagedPolicy, Permissions, Role, User};
+use crate::iam::{Group, ManagedPolicy, OidcProvider, Permissions, Role, User};
 use crate::limits::{GROUP_INLINE_SIZE, ROLE_INLINE_SIZE, USER_INLINE_SIZE};
 use crate::proto::{EntityKind, EntityRef, Reason};
 use crate::transition::Transition;
@@ -48,6 +48,22 @@ pub(super) fn role(
     Ok(Role::clone(role))
 }
 
+/// An OIDC provider, by the account and issuer of a command.
+pub(super) fn oidc_provider(
+    next: &Transition<'_>,
+    at: u64,
+    owner: u64,
+    issuer: &str,
+) -> Result<OidcProvider, Refusal> {
+    let issuer: Issuer = parse(issuer)?;
+    let provider = next
+        .view
+        .oidc_provider_of(account(next, owner)?, &issuer)
+        .ok_or(Reason::OidcProviderNotFound)?;
+    refuse_stale(provider.rights_removed_at, at)?;
+    Ok(OidcProvider::clone(provider))
+}
+
 /// A managed policy, by the account and name of a command.
 pub(super) fn managed_policy(
     next: &Transition<'_>,
@@ -83,7 +99,9 @@ impl Holder {
             EntityKind::User => user(next, at, entity.account, &entity.name).map(Self::User),
             EntityKind::Group => group(next, at, entity.account, &entity.name).map(Self::Group),
             EntityKind::Role => role(next, at, entity.account, &entity.name).map(Self::Role),
-            EntityKind::ManagedPolicy | EntityKind::Unspecified => Err(Reason::Malformed.into()),
+            EntityKind::ManagedPolicy | EntityKind::OidcProvider | EntityKind::Unspecified => {
+                Err(Reason::Malformed.into())
+            }
         }
     }
 
@@ -132,6 +150,10 @@ pub(super) fn put_group(next: &mut Transition<'_>, group: Group) {
 
 pub(super) fn put_role(next: &mut Transition<'_>, role: Role) {
     next.put_role(Role { rights_removed_at: next.index(), ..role });
+}
+
+pub(super) fn put_oidc_provider(next: &mut Transition<'_>, provider: OidcProvider) {
+    next.put_oidc_provider(OidcProvider { rights_removed_at: next.index(), ..provider });
 }
 
 pub(super) fn put_managed_policy(next: &mut Transition<'_>, policy: ManagedPolicy) {

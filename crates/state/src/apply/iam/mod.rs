@@ -11,6 +11,7 @@ mod entity;
 pub(super) mod groups;
 pub(super) mod inline;
 pub(super) mod managed_policies;
+pub(super) mod oidc_providers;
 pub(super) mod roles;
 pub(super) mod sessions;
 pub(super) mod tags;
@@ -33,9 +34,10 @@ pub(super) fn update(next: &mut Transition<'_>, at: u64, op: &UpdateEntity) -> E
     match entity.kind() {
         EntityKind::User => users::update(next, at, entity, new_name, new_path),
         EntityKind::Group => groups::update(next, at, entity, new_name, new_path),
-        EntityKind::Role | EntityKind::ManagedPolicy | EntityKind::Unspecified => {
-            Err(Reason::Malformed.into())
-        }
+        EntityKind::Role
+        | EntityKind::ManagedPolicy
+        | EntityKind::OidcProvider
+        | EntityKind::Unspecified => Err(Reason::Malformed.into()),
     }
 }
 
@@ -46,6 +48,7 @@ pub(super) fn delete(next: &mut Transition<'_>, at: u64, op: &DeleteEntity) -> E
         EntityKind::Group => groups::delete(next, at, entity),
         EntityKind::Role => roles::delete(next, at, entity),
         EntityKind::ManagedPolicy => managed_policies::delete(next, at, entity),
+        EntityKind::OidcProvider => oidc_providers::delete(next, at, entity),
         EntityKind::Unspecified => Err(Reason::Malformed.into()),
     }
 }

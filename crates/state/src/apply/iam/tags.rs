@@ -1,9 +1,9 @@
-//! Tags of users, roles and managed policies. Their names keep their case, but no two of one entity differ
+//! Tags of users, roles, managed policies and OIDC providers. Their names keep their case, but no two of one entity differ
 //! in nothing else.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::entity::{self, put_managed_policy, put_role, put_user};
+use super::entity::{self, put_managed_policy, put_oidc_provider, put_role, put_user};
 use super::{Execution, done};
 use crate::apply::Refusal;
 use crate::limits::TAGS_PER_ENTITY;
@@ -52,6 +52,11 @@ fn change(
             let mut policy = entity::managed_policy(next, at, entity.account, &entity.name)?;
             change(&mut policy.tags)?;
             put_managed_policy(next, policy);
+        }
+        EntityKind::OidcProvider => {
+            let mut provider = entity::oidc_provider(next, at, entity.account, &entity.name)?;
+            change(&mut provider.tags)?;
+            put_oidc_provider(next, provider);
         }
         EntityKind::Group | EntityKind::Unspecified => {
             return Err(Refusal::Rejected(Reason::Malformed));

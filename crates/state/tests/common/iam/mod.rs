@@ -141,6 +141,46 @@ pub fn revoke(user: &str, role: &str) -> Operation {
     Operation::RevokeSessions(proto::RevokeSessions { account, user, role })
 }
 
+pub fn provider_id(number: u8) -> String {
+    format!("AOIP{number:017}")
+}
+
+/// An OIDC provider of the first account.
+pub fn provider(issuer: &str) -> Option<EntityRef> {
+    entity(EntityKind::OidcProvider, OWNER, issuer)
+}
+
+pub fn new_provider(number: u8, issuer: &str) -> proto::CreateOidcProvider {
+    proto::CreateOidcProvider {
+        provider_id: provider_id(number),
+        account: OWNER,
+        issuer: issuer.into(),
+        client_ids: vec!["one".into()],
+        thumbprints: Vec::new(),
+        tags: BTreeMap::new(),
+    }
+}
+
+pub fn create_provider(number: u8, issuer: &str) -> Operation {
+    Operation::CreateOidcProvider(new_provider(number, issuer))
+}
+
+pub fn add_client_id(issuer: &str, client_id: &str) -> Operation {
+    let (account, issuer, client_id) = (OWNER, issuer.into(), client_id.into());
+    Operation::AddClientId(proto::AddClientId { account, issuer, client_id })
+}
+
+pub fn remove_client_id(issuer: &str, client_id: &str) -> Operation {
+    let (account, issuer, client_id) = (OWNER, issuer.into(), client_id.into());
+    Operation::RemoveClientId(proto::RemoveClientId { account, issuer, client_id })
+}
+
+pub fn put_thumbprints(issuer: &str, thumbprints: &[&str]) -> Operation {
+    let thumbprints = thumbprints.iter().map(|&text| text.into()).collect();
+    let (account, issuer) = (OWNER, issuer.into());
+    Operation::PutThumbprints(proto::PutThumbprints { account, issuer, thumbprints })
+}
+
 pub fn new_policy(number: u8, name: &str, document: &str) -> proto::CreateManagedPolicy {
     proto::CreateManagedPolicy {
         policy_id: policy_id(number),

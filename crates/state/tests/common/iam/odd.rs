@@ -29,11 +29,11 @@ pub fn operation() -> BoxedStrategy<Operation> {
         ]
     };
     let account = || prop_oneof![Just(OWNER), any::<u64>()];
-    let entity = (-1..6_i32, account(), text());
+    let entity = (-1..7_i32, account(), text());
     let entity = entity.prop_map(|(kind, account, name)| EntityRef { kind, account, name });
     let tags = proptest::collection::btree_map(text(), text(), 0..3);
     let texts = [text(), text(), text(), text()];
-    (proptest::option::of(entity), account(), texts, tags, any::<u32>(), any::<bool>(), 0..28_u8)
+    (proptest::option::of(entity), account(), texts, tags, any::<u32>(), any::<bool>(), 0..32_u8)
         .prop_map(|(entity, account, texts, tags, number, flag, which)| {
             Odd { entity, account, texts, tags, number, flag }.operation(which)
         })
@@ -107,6 +107,17 @@ impl Odd {
             24 => put_role_boundary(&a, &b),
             25 => delete_role_boundary(&a),
             26 => revoke(&a, if flag { "" } else { &b }),
+            27 => Operation::CreateOidcProvider(proto::CreateOidcProvider {
+                provider_id: a,
+                account,
+                issuer: b,
+                client_ids: vec![c],
+                thumbprints: vec![d],
+                tags,
+            }),
+            28 => add_client_id(&a, &b),
+            29 => remove_client_id(&a, &b),
+            30 => put_thumbprints(&a, &[&b]),
             _ => suspend(account, flag),
         }
     }

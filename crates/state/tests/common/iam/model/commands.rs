@@ -310,7 +310,10 @@ impl Model {
                 ensure(policy.versions.len() == 1, Reason::ManagedPolicyHasVersions)?;
                 self.policies.remove(&policy.id);
             }
-            EntityKind::Unspecified => return Err(rejected(Reason::Malformed)),
+            // Random commands are about none of the last.
+            EntityKind::Unspecified | EntityKind::OidcProvider => {
+                return Err(rejected(Reason::Malformed));
+            }
         }
         Ok(())
     }
