@@ -4,8 +4,11 @@
 const INCLUDE: &str = "../../proto";
 
 /// Messages with secrets in them; `admin` says how they are shown.
-const SECRET: [&str; 2] =
-    ["keystead.admin.v1.CreateAccountResponse", "keystead.admin.v1.IssueNodeCertificateResponse"];
+const SECRET: [&str; 3] = [
+    "keystead.admin.v1.CreateAccountResponse",
+    "keystead.admin.v1.IssueNodeCertificateResponse",
+    "keystead.admin.v1.RootAccessKey",
+];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo:rerun-if-changed={INCLUDE}/keystead/admin");
@@ -13,6 +16,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let descriptors = protox::compile(["keystead/admin/v1/admin.proto"], [INCLUDE])?;
     tonic_prost_build::configure()
         .build_transport(false)
+        .btree_map(".")
         .skip_debug(SECRET)
         .compile_fds(descriptors)?;
     Ok(())

@@ -1,8 +1,10 @@
 //! `keystead`: a self-hosted key management service that speaks the AWS KMS API.
 
+mod apply;
 mod client;
 mod cluster;
 mod config;
+mod declared;
 mod deletion;
 mod dev;
 mod erasure;
@@ -54,6 +56,8 @@ enum Command {
     /// Create and list accounts.
     #[command(subcommand)]
     Account(cluster::AccountCommand),
+    /// Make accounts, users, groups, roles and policies what a file declares.
+    Apply(apply::ApplyArguments),
     /// Show how a node is.
     Status(status::StatusArguments),
     /// Tell whether a principal may do something to a key, and why.
@@ -101,6 +105,7 @@ fn main() -> ExitCode {
             Command::Config(command) => server::config(command),
             Command::Cluster(command) => cluster::run(command).await,
             Command::Account(command) => cluster::account(command).await,
+            Command::Apply(arguments) => apply::run(arguments).await,
             Command::Status(arguments) => status::run(arguments).await,
             Command::WhoCan(arguments) => explain::who_can(arguments).await,
             Command::Report(arguments) => explain::report(arguments).await,

@@ -11,7 +11,7 @@ mod xml;
 pub use document::encode_document;
 pub use fault::{Fault, FaultCode};
 pub use params::{FormError, Params, parse};
-pub use wire::{WRAPPED_EMPTY, decode, encode};
+pub use wire::{WRAPPED_EMPTY, check, decode, encode};
 pub use xml::Xml;
 
 /// The namespace of IAM's only API version.

@@ -23,10 +23,22 @@ pub fn decode<M: Message>(params: &Params) -> Result<M, Fault> {
             return Err(Fault::new(FaultCode::MalformedInput, text));
         }
     };
-    validate(&message, &mut violations);
+    validated(&message, violations).map(|()| message)
+}
+
+/// Validates a message that came in another way than by parameters.
+///
+/// # Errors
+/// `ValidationError` naming everything that the message's constraints forbid.
+pub fn check<M: Message>(message: &M) -> Result<(), Fault> {
+    validated(message, Violations::new(Wire::AwsJson))
+}
+
+fn validated<M: Message>(message: &M, mut violations: Violations) -> Result<(), Fault> {
+    validate(message, &mut violations);
     match violations.into_text() {
         Some(text) => Err(Fault::new(FaultCode::ValidationError, text)),
-        None => Ok(message),
+        None => Ok(()),
     }
 }
 
