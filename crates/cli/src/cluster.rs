@@ -23,9 +23,9 @@ use serde_json::{Value, json};
 use crate::config::Config;
 use crate::key::Output;
 use crate::output::{self, line};
-use crate::server::{ConfigArguments, join_secret, setup};
+use crate::server::{ConfigArguments, join_secret, open_audit, setup};
 use crate::status::NodeArguments;
-use crate::{logging, serve};
+use crate::{apply, declared, logging, serve};
 
 /// `keystead cluster`
 #[derive(Subcommand)]
@@ -37,6 +37,9 @@ pub enum ClusterCommand {
         /// The first account.
         #[arg(long, value_name = "ID")]
         account: AccountId,
+        /// What shall be in it from the start, as `keystead apply` has it.
+        #[arg(long, value_name = "FILE")]
+        apply: Option<PathBuf>,
     },
     /// Make an empty data folder that of a new member; `keystead server` then starts it.
     Join(JoinArguments),
@@ -165,7 +168,9 @@ impl AccountArguments {
 pub async fn run(command: ClusterCommand) -> Result<()> {
     let region = String::new();
     match command {
-        ClusterCommand::Init { config, account } => init(&config, account).await,
+        ClusterCommand::Init { config, account, apply } => {
+            init(&config, account, apply.as_deref()).await
+        }
         ClusterCommand::Join(arguments) => join(arguments).await,
         ClusterCommand::Status { node, output } => status(&node, output).await,
         ClusterCommand::Promote(MemberArguments { node, member }) => {
@@ -218,10 +223,23 @@ pub async fn account(command: AccountCommand) -> Result<()> {
     }
 }
 
-async fn init(arguments: &ConfigArguments, account: AccountId) -> Result<()> {
+async fn init(
+    arguments: &ConfigArguments,
+    account: AccountId,
+    declared: Option<&Path>,
+) -> Result<()> {
     logging::install(false);
     serve::harden();
     let config = Config::load(&arguments.config)?;
+    let declared = match declared {
+        Some(path) => {
+            let state = declared::read(path)?;
+            let tried = apply::try_out(&config.region, account, &state).await;
+            tried.with_context(|| format!("apply {}", path.display()))?;
+            Some((path, state, open_audit(&config)?))
+        }
+        None => None,
+    };
     let seal = if config.seal.exists() {
         FileSeal::open(&config.seal)?
     } else {
@@ -234,7 +252,13 @@ async fn init(arguments: &ConfigArguments, account: AccountId) -> Result<()> {
     let setup = setup(&config, &place, &seal, Arc::new(GrpcTransport::new()), None);
     let server = setup.open_or_initialise().await?;
     let regions = [Arc::new(server)];
-    let outcome = found(&config, &regions[0], account).await;
+    let founding = async {
+        found(&config, &regions[0], account).await?;
+        let Some((path, state, audit)) = &declared else { return Ok(()) };
+        apply::at_start(&regions[0], audit, state, path).await?;
+        line(&format!("What {} declares is there.", path.display()))
+    };
+    let outcome = founding.await;
     serve::shut_down(&regions, outcome).await
 }
 
@@ -252,7 +276,8 @@ async fn found(config: &Config, server: &RegionServer, account: AccountId) -> Re
     show_access_key(account, new.access_key_id.as_str(), &new.secret)
 }
 
-fn show_access_key(account: AccountId, id: &str, secret: &str) -> Result<()> {
+/// Prints the access key of a new account's root.
+pub fn show_access_key(account: AccountId, id: &str, secret: &str) -> Result<()> {
     line(&format!("The root access key of account {account}, shown this once:"))?;
     line(&format!("export AWS_ACCESS_KEY_ID='{id}'"))?;
     line(&format!("export AWS_SECRET_ACCESS_KEY='{secret}'"))

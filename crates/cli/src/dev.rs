@@ -15,7 +15,7 @@ use keystead_types::Region;
 
 use crate::output::line;
 use crate::seed::Seed;
-use crate::{logging, seed, serve};
+use crate::{apply, declared, logging, seed, serve};
 
 /// Arguments of `keystead dev`.
 #[derive(Args)]
@@ -46,6 +46,9 @@ pub struct DevArguments {
     /// A TOML file with accounts, keys with fixed ids and material, and aliases.
     #[arg(long, value_name = "FILE")]
     seed: Option<PathBuf>,
+    /// A TOML file with users, groups, roles and policies, as `keystead apply` has it.
+    #[arg(long, value_name = "FILE")]
+    apply: Option<PathBuf>,
 }
 
 const OPERATIONS: ([u8; 4], u16) = ([127, 0, 0, 1], 9472);
@@ -77,13 +80,19 @@ async fn serve_all(
         let region = open(arguments, name).await.with_context(|| format!("start {name}"))?;
         regions.push(Arc::new(region));
     }
+    let audit = Arc::new(AuditTrail::standard_error());
+    let declared = arguments.apply.as_deref();
+    let declared = declared.map(|path| Ok::<_, anyhow::Error>((path, declared::read(path)?)));
+    let declared = declared.transpose()?;
     for region in regions.iter() {
         for account in &accounts {
             boot::ensure_account(region, account).await?;
         }
         seed.plant(region).await?;
+        if let Some((path, state)) = &declared {
+            apply::at_start(region, &audit, state, path).await?;
+        }
     }
-    let audit = Arc::new(AuditTrail::standard_error());
     if !arguments.ephemeral {
         let admin = AdminSocket::bind(&arguments.data_dir.join(AdminSocket::NAME)).await?;
         tokio::spawn(admin.serve(regions.clone(), audit.clone(), std::future::pending()));

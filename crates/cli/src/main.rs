@@ -1,8 +1,10 @@
 //! `keystead`: a self-hosted key management service that speaks the AWS KMS API.
 
+mod apply;
 mod client;
 mod cluster;
 mod config;
+mod declared;
 mod deletion;
 mod dev;
 mod erasure;
@@ -58,6 +60,8 @@ enum Command {
     /// Services that act for users.
     #[command(subcommand)]
     Service(service::ServiceCommand),
+    /// Make accounts, users, groups, roles and policies what a file declares.
+    Apply(apply::ApplyArguments),
     /// Show how a node is.
     Status(status::StatusArguments),
     /// Tell whether a principal may do something to a key, and why.
@@ -106,6 +110,7 @@ fn main() -> ExitCode {
             Command::Cluster(command) => cluster::run(command).await,
             Command::Account(command) => cluster::account(command).await,
             Command::Service(command) => service::run(command).await,
+            Command::Apply(arguments) => apply::run(arguments).await,
             Command::Status(arguments) => status::run(arguments).await,
             Command::WhoCan(arguments) => explain::who_can(arguments).await,
             Command::Report(arguments) => explain::report(arguments).await,

@@ -59,8 +59,7 @@ pub async fn run(arguments: ConfigArguments) -> Result<()> {
     let config = Config::load(&arguments.config)?;
     let seal =
         FileSeal::open(&config.seal).context("open the seal that `keystead cluster init` made")?;
-    let audit = AuditTrail::file(&config.audit)
-        .with_context(|| format!("open the audit trail {}", config.audit.display()))?;
+    let audit = open_audit(&config)?;
     let clients =
         Listener::bind(config.clients, tls(&config)?).await?.behind(config.proxies.clone());
     let peers = match config.peers {
@@ -90,8 +89,15 @@ pub async fn run(arguments: ConfigArguments) -> Result<()> {
         %operations,
         "serving"
     );
-    let outcome = serving.until_stopped(Arc::new(audit), signals).await;
+    let outcome = serving.until_stopped(audit, signals).await;
     serve::shut_down(&regions, outcome).await
+}
+
+/// The audit trail that the configuration names.
+pub fn open_audit(config: &Config) -> Result<Arc<AuditTrail>> {
+    let opened = AuditTrail::file(&config.audit);
+    let opened = opened.with_context(|| format!("open the audit trail {}", config.audit.display()));
+    opened.map(Arc::new)
 }
 
 async fn bind_peers(address: std::net::SocketAddr) -> Result<PeerListener> {

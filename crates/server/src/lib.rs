@@ -15,6 +15,7 @@ mod clock;
 pub mod cluster;
 mod conditions;
 mod convert;
+pub mod declared;
 mod due;
 mod erasure;
 mod explain;

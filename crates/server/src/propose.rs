@@ -19,6 +19,26 @@ pub(crate) struct Author<'a> {
     pub(crate) view: &'a View,
 }
 
+impl Operation {
+    /// Its command on behalf of an operator, who needs no policy. What changed after the log index
+    /// `authorised_at` makes it stale.
+    pub(crate) fn by_operator(
+        self,
+        operator: String,
+        request_id: [u8; 32],
+        authorised_at: u64,
+    ) -> Command {
+        Command {
+            request_id: request_id.to_vec(),
+            principal: operator,
+            authorised_at,
+            version: least_version(&self.0),
+            operation: Some(self.0),
+            ..Command::default()
+        }
+    }
+}
+
 impl Author<'_> {
     /// The command of an operation.
     pub(crate) fn command(&self, request_id: [u8; 32], operation: Operation) -> Command {
@@ -226,6 +246,7 @@ macro_rules! operations {
 }
 
 operations!(
+    CreateAccount,
     CreateKey,
     CreateManagedKey,
     EnableKey,

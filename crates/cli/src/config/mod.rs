@@ -16,7 +16,8 @@ use anyhow::{Context, Result, bail};
 use keystead_server::{IssuerConfig, ProxyOptions, Quotas, Reads};
 use keystead_types::{AccountId, Region};
 
-use read::{Key, Reader, duration, size, texts};
+pub use read::duration;
+use read::{Key, Reader, size, texts};
 
 /// Every key there is: section, name, what it is for.
 const KEYS: &[Key] = &[

@@ -78,6 +78,9 @@ pub enum AdminClientError {
     /// The connection broke before the answer came.
     #[error("no answer came from the node: {0}")]
     NoAnswer(String),
+    /// What was asked for rests on what has changed meanwhile.
+    #[error("the node refused: {0}")]
+    Outdated(String),
     /// It answered with an error.
     #[error("the node refused: {0}")]
     Refused(String),
@@ -197,16 +200,20 @@ impl AdminClient {
     /// What a call gave, or what the node said against it.
     ///
     /// # Errors
-    /// [`AdminClientError::Refused`], or [`AdminClientError::NoAnswer`].
+    /// [`AdminClientError::Outdated`], [`AdminClientError::Refused`], or
+    /// [`AdminClientError::NoAnswer`].
     pub fn told<T>(
         answer: Result<tonic::Response<T>, tonic::Status>,
     ) -> Result<T, AdminClientError> {
-        // A status with a cause was made on this side: it is the connection that failed.
-        let failed = |status: tonic::Status| match first_cause(&status) {
-            Some(cause) => AdminClientError::NoAnswer(cause),
-            None => AdminClientError::Refused(status.message().into()),
-        };
-        Ok(answer.map_err(failed)?.into_inner())
+        Ok(answer.map_err(|status| failed(&status))?.into_inner())
+    }
+
+    /// The next message of an answer that has several.
+    ///
+    /// # Errors
+    /// Those of [`AdminClient::told`].
+    pub async fn next<T>(answers: &mut tonic::Streaming<T>) -> Result<Option<T>, AdminClientError> {
+        answers.message().await.map_err(|status| failed(&status))
     }
 
     /// How the node and its Regions are.
@@ -215,6 +222,15 @@ impl AdminClient {
     /// Those of [`AdminClient::told`].
     pub async fn status(&mut self) -> Result<proto::StatusResponse, AdminClientError> {
         Self::told(self.inner.status(proto::StatusRequest {}).await)
+    }
+}
+
+fn failed(status: &tonic::Status) -> AdminClientError {
+    // A status with a cause was made on this side: it is the connection that failed.
+    match (first_cause(status), status.code()) {
+        (Some(cause), _) => AdminClientError::NoAnswer(cause),
+        (None, tonic::Code::Aborted) => AdminClientError::Outdated(status.message().into()),
+        (None, _) => AdminClientError::Refused(status.message().into()),
     }
 }
 

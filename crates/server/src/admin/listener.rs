@@ -48,7 +48,7 @@ impl AdminListener {
         stop: impl Future<Output = ()>,
         grace: Duration,
     ) {
-        let calls = AdminServer::new(AdminService::new(regions, audit));
+        let calls = super::calls(AdminService::new(regions, audit));
         self.0.serve_by(Arc::new(Remote { calls }), stop, grace).await;
     }
 }

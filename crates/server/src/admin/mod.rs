@@ -54,8 +54,16 @@ impl fmt::Debug for proto::IssueNodeCertificateResponse {
     }
 }
 
+impl fmt::Debug for proto::RootAccessKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RootAccessKey({})", self.access_key_id)
+    }
+}
+
 /// Connections that may wait to be accepted.
 const BACKLOG: u32 = 16;
+/// The longest call that is taken: declared state is a file of policies.
+const MAX_CALL: usize = 32 * 1024 * 1024;
 /// How long a call may take.
 const CALL_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long calls may take to finish once the server is told to stop.
@@ -131,7 +139,7 @@ impl AdminSocket {
         let (stopping, mut stopped) = tokio::sync::watch::channel(false);
         let serving = Server::builder()
             .timeout(CALL_TIMEOUT)
-            .add_service(proto::admin_server::AdminServer::new(service))
+            .add_service(calls(service))
             .serve_with_incoming_shutdown(incoming, async move {
                 // An error means that the sender is gone, which is as good a reason to stop.
                 let _ = stopped.wait_for(|stopped| *stopped).await;
@@ -149,6 +157,13 @@ impl AdminSocket {
         }
         drop(file);
     }
+}
+
+/// The calls, as the socket and the listener take them.
+fn calls(
+    service: service::AdminService,
+) -> proto::admin_server::AdminServer<service::AdminService> {
+    proto::admin_server::AdminServer::new(service).max_decoding_message_size(MAX_CALL)
 }
 
 /// The name of a bound socket, and the right to it.

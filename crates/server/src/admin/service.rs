@@ -3,8 +3,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures::stream::{self, BoxStream};
+use futures::{Stream, StreamExt};
 use keystead_crypto::random;
 use keystead_raft::{Change, ChangeError, Role};
+use keystead_state::View;
 use keystead_types::{AccountId, NodeId, RequestId};
 use tonic::transport::server::UdsConnectInfo;
 use tonic::{Request, Response, Status};
@@ -17,6 +20,7 @@ use crate::audit::{AuditTrail, Operator, OperatorRecord};
 use crate::boot::{self, NewAccount};
 use crate::clock;
 use crate::cluster::{self, Credentials};
+use crate::declared::{DeclaredState, Plan, Problems, Run, StepError};
 use crate::explain::{Explainer, NoAnswer};
 use crate::region::RegionServer;
 
@@ -34,8 +38,8 @@ impl AdminService {
         Self { regions, audit }
     }
 
-    /// Writes down who calls what. Every call begins with it.
-    fn note<T>(&self, request: &Request<T>, operation: &'static str) -> Result<(), Status> {
+    /// Writes down who calls what, and tells who it is. Every call begins with it.
+    fn note<T>(&self, request: &Request<T>, operation: &'static str) -> Result<Operator, Status> {
         let operator = operator(request);
         let operator =
             operator.ok_or_else(|| Status::unauthenticated("The caller has no name."))?;
@@ -45,7 +49,8 @@ impl AdminService {
         self.audit.append(&record).map_err(|error| {
             tracing::error!(%error, operation, "an admin call could not be audited");
             Status::internal("The call was not answered: the audit trail cannot be written.")
-        })
+        })?;
+        Ok(operator)
     }
 
     /// The Region that a call is about.
@@ -65,10 +70,7 @@ impl AdminService {
         region: &str,
         answer: impl FnOnce(Explainer<'_>) -> Result<T, NoAnswer> + Send + 'static,
     ) -> Result<Response<T>, Status> {
-        let region = Arc::clone(self.region(region)?);
-        let newest = region.barrier(Instant::now() + BARRIER_TIME).await;
-        let view =
-            newest.map_err(|error| Status::unavailable(error.message().unwrap_or_default()))?;
+        let (region, view) = self.newest(region).await?;
         let looking =
             tokio::task::spawn_blocking(move || answer(Explainer { region: &region, view: &view }));
         let answer = looking.await.map_err(|_| Status::internal("The answer was not found."))?;
@@ -76,6 +78,31 @@ impl AdminService {
             NoAnswer::Invalid(text) => Status::invalid_argument(text),
             NoAnswer::Absent(text) => Status::not_found(text),
         })
+    }
+
+    /// A Region, and its newest state.
+    async fn newest(&self, region: &str) -> Result<(Arc<RegionServer>, Arc<View>), Status> {
+        let region = Arc::clone(self.region(region)?);
+        let newest = region.barrier(Instant::now() + BARRIER_TIME).await;
+        let view =
+            newest.map_err(|error| Status::unavailable(error.message().unwrap_or_default()))?;
+        Ok((region, view))
+    }
+
+    /// How a Region's newest state becomes what is declared.
+    async fn plan(
+        &self,
+        region: &str,
+        wanted: Option<DeclaredState>,
+        prune: bool,
+    ) -> Result<(Arc<RegionServer>, Plan), Status> {
+        let (region, view) = self.newest(region).await?;
+        let planning = tokio::task::spawn_blocking(move || {
+            let plan = Plan::new(&region, &view, &wanted.unwrap_or_default(), prune)?;
+            Ok::<_, Problems>((region, plan))
+        });
+        let planned = planning.await.map_err(|_| Status::internal("No plan was found."))?;
+        planned.map_err(|problems| Status::invalid_argument(problems.to_string()))
     }
 
     async fn change(
@@ -325,6 +352,33 @@ impl Admin for AdminService {
         Ok(Response::new(proto::DeleteServiceKeyResponse {}))
     }
 
+    async fn plan_declared(
+        &self,
+        request: Request<proto::PlanDeclaredRequest>,
+    ) -> Result<Response<proto::PlanDeclaredResponse>, Status> {
+        self.note(&request, "PlanDeclared")?;
+        let proto::PlanDeclaredRequest { region, state, prune } = request.into_inner();
+        let (_, plan) = self.plan(&region, state, prune).await?;
+        Ok(Response::new(plan.shown()))
+    }
+
+    type ApplyDeclaredStream = BoxStream<'static, Result<proto::AppliedStep, Status>>;
+
+    async fn apply_declared(
+        &self,
+        request: Request<proto::ApplyDeclaredRequest>,
+    ) -> Result<Response<Self::ApplyDeclaredStream>, Status> {
+        let operator = self.note(&request, "ApplyDeclared")?;
+        let proto::ApplyDeclaredRequest { region, state, prune, fingerprint } =
+            request.into_inner();
+        let (region, plan) = self.plan(&region, state, prune).await?;
+        if plan.shown().fingerprint != fingerprint {
+            return Err(Status::aborted("the plan is another one than was shown; nothing changed"));
+        }
+        let run = Run::new(plan, region, self.audit.clone(), operator);
+        Ok(Response::new(steps(run).boxed()))
+    }
+
     async fn explain(
         &self,
         request: Request<proto::ExplainRequest>,
@@ -361,6 +415,33 @@ impl Admin for AdminService {
         self.note(&request, "Report")?;
         let proto::ReportRequest { region, older_than_ms } = request.into_inner();
         self.look(&region, move |at| Ok(at.report(older_than_ms))).await
+    }
+}
+
+/// Takes a step for each one that is asked for, until one fails.
+fn steps(run: Run) -> impl Stream<Item = Result<proto::AppliedStep, Status>> {
+    stream::unfold(Some(run), async |run| {
+        let mut run = run?;
+        match run.next().await {
+            Ok(None) => None,
+            Ok(Some(taken)) => {
+                let created = taken.created.map(|new| proto::RootAccessKey {
+                    access_key_id: new.access_key_id.to_string(),
+                    secret_access_key: new.secret.to_string(),
+                });
+                Some((Ok(proto::AppliedStep { step: taken.number, created }), Some(run)))
+            }
+            Err(error) => Some((Err(not_taken(&error)), None)),
+        }
+    })
+}
+
+fn not_taken(error: &StepError) -> Status {
+    let text = error.to_string();
+    match error {
+        StepError::Audit(_) => Status::internal(text),
+        StepError::Changed(_) | StepError::Refused(..) => Status::failed_precondition(text),
+        StepError::Unacknowledged(..) => Status::unavailable(text),
     }
 }
 

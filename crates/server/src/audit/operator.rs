@@ -3,9 +3,10 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use keystead_types::{RequestId, UnixMillis};
+use keystead_types::{AccountId, RequestId, UnixMillis};
 use serde::Serialize;
 
+use super::parameters::Parameters;
 use super::record::Shown;
 
 /// Who an operator is, and by whose word.
@@ -44,6 +45,10 @@ pub(crate) struct OperatorRecord {
     event_type: &'static str,
     management_event: bool,
     event_category: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recipient_account_id: Option<Shown<AccountId>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_parameters: Option<Parameters>,
 }
 
 #[derive(Debug, Serialize)]
@@ -56,6 +61,22 @@ struct Identity {
     process_id: Option<i32>,
 }
 
+impl Operator {
+    /// The process itself, for what it does before it serves anybody.
+    pub(crate) fn this_process() -> Self {
+        let process = i32::try_from(std::process::id()).ok();
+        Self::Local { user: rustix::process::getuid().as_raw(), process }
+    }
+
+    /// As records show it.
+    pub(crate) fn principal_id(&self) -> String {
+        match self {
+            Self::Local { user, .. } => format!("operator:{user}"),
+            Self::Remote { name, .. } => format!("operator:{name}"),
+        }
+    }
+}
+
 impl OperatorRecord {
     /// A call of `operation` by this operator.
     pub(crate) fn new(
@@ -64,13 +85,10 @@ impl OperatorRecord {
         event_id: RequestId,
         time: UnixMillis,
     ) -> Self {
-        let (principal_id, process_id, source_ip_address) = match operator {
-            Operator::Local { user, process } => {
-                (format!("operator:{user}"), *process, "local".to_owned())
-            }
-            Operator::Remote { name, address } => {
-                (format!("operator:{name}"), None, address.to_canonical().to_string())
-            }
+        let principal_id = operator.principal_id();
+        let (process_id, source_ip_address) = match operator {
+            Operator::Local { process, .. } => (*process, "local".to_owned()),
+            Operator::Remote { address, .. } => (None, address.to_canonical().to_string()),
         };
         Self {
             event_version: "1.11",
@@ -83,6 +101,17 @@ impl OperatorRecord {
             event_type: "KeysteadAdminCall",
             management_event: true,
             event_category: "Management",
+            recipient_account_id: None,
+            request_parameters: None,
+        }
+    }
+
+    /// The same, on an account and with these parameters.
+    pub(crate) fn on(self, account: AccountId, parameters: Parameters) -> Self {
+        Self {
+            recipient_account_id: Some(Shown(account)),
+            request_parameters: Some(parameters),
+            ..self
         }
     }
 }

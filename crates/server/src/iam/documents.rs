@@ -9,7 +9,7 @@ use keystead_state::policy_size;
 ///
 /// # Errors
 /// `MalformedPolicyDocument`, saying where it is not.
-pub(super) fn checked(text: &str) -> Result<String, Fault> {
+pub(crate) fn checked(text: &str) -> Result<String, Fault> {
     parsed(Kind::Identity, text)
 }
 
@@ -17,7 +17,7 @@ pub(super) fn checked(text: &str) -> Result<String, Fault> {
 ///
 /// # Errors
 /// `MalformedPolicyDocument`, saying where it is not, or `LimitExceeded`.
-pub(super) fn trust(text: &str) -> Result<String, Fault> {
+pub(crate) fn trust(text: &str) -> Result<String, Fault> {
     if policy_size(text) > MAX_TRUST_POLICY_BYTES {
         return Err(messages::quota_exceeded("ACLSizePerRole", MAX_TRUST_POLICY_BYTES));
     }
@@ -35,7 +35,7 @@ fn parsed(kind: Kind, text: &str) -> Result<String, Fault> {
 ///
 /// # Errors
 /// `LimitExceeded` besides.
-pub(super) fn managed(text: &str) -> Result<String, Fault> {
+pub(crate) fn managed(text: &str) -> Result<String, Fault> {
     if policy_size(text) > MANAGED_POLICY_SIZE {
         return Err(messages::quota_exceeded("PolicySize", MANAGED_POLICY_SIZE));
     }

@@ -6,7 +6,7 @@
 mod access_keys;
 mod attachments;
 mod call;
-mod documents;
+pub(crate) mod documents;
 mod entities;
 mod groups;
 mod inline_policies;
@@ -15,6 +15,7 @@ mod names;
 mod oidc_providers;
 mod policies;
 mod policy_versions;
+mod proposal;
 mod refusals;
 mod roles;
 mod run;
@@ -26,6 +27,7 @@ use keystead_api::{Message, iam};
 use keystead_state::proto::outcome;
 
 use self::call::Call;
+pub(crate) use self::proposal::Proposal;
 use self::run::{change, query};
 use crate::audit::Parameters;
 use crate::front::Handler;
