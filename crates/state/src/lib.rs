@@ -17,6 +17,7 @@ mod erasures;
 mod iam;
 mod model;
 mod own;
+mod queries;
 mod quotas;
 mod records;
 mod requests;
