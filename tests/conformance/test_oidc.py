@@ -475,6 +475,25 @@ def test_a_file_of_keys_is_read_again(world):
         lambda: code_of(world, role, issuer.token()) is None, 10, lambda: world.server.output()
     )
     assert code_of(world, role, issuer.token(old)) is not None
+    # What cannot be read takes nothing away, and is told.
+    world.file.write_text('{"keys": [')
+    eventually(
+        lambda: world.server.logged("the keys of an issuer cannot be had"),
+        10,
+        lambda: world.server.output(),
+    )
+    assert world.assume(role, issuer.token())
+    world.file.unlink()
+    time.sleep(2)
+    assert world.assume(role, issuer.token())
+    issuer.keys.append(Key("key-3"))
+    world.file.write_text(issuer.jwks())
+    added = issuer.keys[1]
+    eventually(
+        lambda: code_of(world, role, issuer.token(added)) is None,
+        10,
+        lambda: world.server.output(),
+    )
 
 
 def test_sessions_end_with_their_provider_and_their_role(world):
