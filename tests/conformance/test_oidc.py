@@ -6,6 +6,7 @@ import functools
 import json
 import os
 import pathlib
+import shlex
 import shutil
 import subprocess
 import time
@@ -17,11 +18,12 @@ import expect
 import pytest
 from botocore.exceptions import ClientError
 from iam_world import allow, fresh, policy, refused
-from node import ACCOUNT, REGION, clean_environment, eventually, serving
+from node import ACCOUNT, REGION, binary, clean_environment, eventually, serving
 from oidc import AUDIENCE, SUBJECT, Issuer, Key, Site, b64, keyed, part, publish, signed
 
 HERE = pathlib.Path(__file__).parent
 ASSUME = "sts:AssumeRoleWithWebIdentity"
+ROOT = f"arn:aws:iam::{ACCOUNT}:root"
 THUMBPRINT = "0123456789abcdef0123456789ABCDEF01234567"
 
 
@@ -53,8 +55,7 @@ class World:
         self.server = server
         self.iam = server.client("iam")
         self.arns = {
-            issuer.url: self.provider(issuer)
-            for issuer in (self.issuer, self.by_url, self.by_file)
+            issuer.url: self.provider(issuer) for issuer in (self.issuer, self.by_url, self.by_file)
         }
         return self
 
@@ -81,7 +82,7 @@ class World:
         name = name or fresh("role")
         document = trust or self.trust()
         role = self.iam.create_role(RoleName=name, AssumeRolePolicyDocument=document)["Role"]
-        text = json.dumps(policy(allow(["kms:*", "iam:GetRole"])))
+        text = json.dumps(policy(allow(["kms:*", "sts:AssumeRole"])))
         self.iam.put_role_policy(RoleName=name, PolicyName="all", PolicyDocument=text)
         return role
 
@@ -364,7 +365,11 @@ def test_trust_policies_ask_for_claims(world):
         ({"sub": SUBJECT}, {}, {"sub": "system:serviceaccount:shop:other"}),
         ({"aud": "other-client"}, {"aud": "other-client"}, {}),
         # The audience is the party that the token was given to.
-        ({"aud": "other-client"}, {"azp": "other-client"}, {"aud": "other-client", "azp": AUDIENCE}),
+        (
+            {"aud": "other-client"},
+            {"azp": "other-client"},
+            {"aud": "other-client", "azp": AUDIENCE},
+        ),
         ({"repository": "a/b"}, {"repository": "a/b"}, {"repository": "a/c"}),
         ({"repository": "a/b"}, {"repository": "a/b"}, {}),
         # No claim passes for another one by its case.
@@ -470,6 +475,25 @@ def test_a_file_of_keys_is_read_again(world):
         lambda: code_of(world, role, issuer.token()) is None, 10, lambda: world.server.output()
     )
     assert code_of(world, role, issuer.token(old)) is not None
+    # What cannot be read takes nothing away, and is told.
+    world.file.write_text('{"keys": [')
+    eventually(
+        lambda: world.server.logged("the keys of an issuer cannot be had"),
+        10,
+        lambda: world.server.output(),
+    )
+    assert world.assume(role, issuer.token())
+    world.file.unlink()
+    time.sleep(2)
+    assert world.assume(role, issuer.token())
+    issuer.keys.append(Key("key-3"))
+    world.file.write_text(issuer.jwks())
+    added = issuer.keys[1]
+    eventually(
+        lambda: code_of(world, role, issuer.token(added)) is None,
+        10,
+        lambda: world.server.output(),
+    )
 
 
 def test_sessions_end_with_their_provider_and_their_role(world):
@@ -481,13 +505,22 @@ def test_sessions_end_with_their_provider_and_their_role(world):
 
     kms = in_session()
     kms.list_keys()
+    # A session that was made from one of the provider's ends with it.
+    account = {"Effect": "Allow", "Principal": {"AWS": ROOT}, "Action": "sts:AssumeRole"}
+    next_role = world.role(json.dumps(policy(account)))
+    sts = world.client(world.assume(role, issuer.token()), "sts")
+    reply = sts.assume_role(RoleArn=next_role["Arn"], RoleSessionName="next")
+    chained = world.client(reply)
+    chained.list_keys()
     arn = world.arns[issuer.url]
     world.iam.delete_open_id_connect_provider(OpenIDConnectProviderArn=arn)
-    with expect.refused("UnrecognizedClientException"):
-        kms.list_keys()
+    for ended in (kms, chained):
+        with expect.refused("UnrecognizedClientException"):
+            ended.list_keys()
     assert world.provider(issuer) == arn
-    with expect.refused("UnrecognizedClientException"):
-        kms.list_keys()
+    for ended in (kms, chained):
+        with expect.refused("UnrecognizedClientException"):
+            ended.list_keys()
     again = soon(in_session)
     again.list_keys()
     name = role["RoleName"]
@@ -548,6 +581,31 @@ def test_the_audit_trail_knows_who_answered(world, role):
         "InvalidIdentityToken",
         {"type": "Unknown"},
     )
+
+
+def test_the_command_line_gives_credentials_to_other_tools(world, role, tmp_path, monkeypatch):
+    told = world.environment(role, world.issuer.token())
+    command = [
+        str(binary()),
+        "credentials",
+        *("--role-arn", role["Arn"]),
+        *("--token-file", told["AWS_WEB_IDENTITY_TOKEN_FILE"]),
+        *("--endpoint", world.server.endpoint),
+        *("--session-name", "tool"),
+    ]
+    config = tmp_path / "config"
+    config.write_text(f"[default]\ncredential_process = {shlex.join(command)}\n")
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+    sts = boto3.session.Session().client(
+        "sts", region_name=REGION, endpoint_url=world.server.endpoint
+    )
+    assert sts.get_caller_identity()["Arn"].endswith(f"/{role['RoleName']}/tool")
+    pathlib.Path(told["AWS_WEB_IDENTITY_TOKEN_FILE"]).write_text(world.issuer.token(aud="x"))
+    done = subprocess.run(command, env=clean_environment(), capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (3, "")
+    assert done.stderr == "keystead: InvalidIdentityToken: Incorrect token audience\n"
 
 
 def test_the_sdk_for_javascript_by_its_environment_alone(world, role, tmp_path):

@@ -72,10 +72,8 @@ impl Client {
 
     /// Calls one operation of KMS.
     pub async fn call(&self, operation: &str, input: &Value) -> Result<Value> {
-        let calling = self.exchange(operation, serde_json::to_vec(input)?);
-        let (status, body) = tokio::time::timeout(TIMEOUT, calling)
-            .await
-            .map_err(|_| anyhow!("no answer from {} within {TIMEOUT:?}", self.endpoint))??;
+        let request = self.request(operation, serde_json::to_vec(input)?)?;
+        let (status, body) = exchange(&self.endpoint, request).await?;
         if status == 200 {
             return if body.is_empty() {
                 Ok(Value::Null)
@@ -88,23 +86,6 @@ impl Client {
         };
         let (code, message) = (text(&error, "__type").into(), text(&error, "message").into());
         Err(ServiceError { code, message }.into())
-    }
-
-    async fn exchange(&self, operation: &str, body: Vec<u8>) -> Result<(u16, Bytes)> {
-        let host = self.endpoint.host().context("the endpoint has no host")?;
-        let secure = self.endpoint.scheme_str() == Some("https");
-        let port = self.endpoint.port_u16().unwrap_or(if secure { 443 } else { 80 });
-        let stream = TcpStream::connect((host.trim_matches(['[', ']']), port))
-            .await
-            .with_context(|| format!("connect to {}", self.endpoint))?;
-        let request = self.request(operation, body)?;
-        if secure {
-            let name = ServerName::try_from(host.trim_matches(['[', ']']).to_owned())?;
-            let connector = TlsConnector::from(Arc::new(tls_config()?));
-            send(connector.connect(name, stream).await.context("TLS handshake")?, request).await
-        } else {
-            send(stream, request).await
-        }
     }
 
     fn request(&self, operation: &str, body: Vec<u8>) -> Result<Request<Full<Bytes>>> {
@@ -134,6 +115,29 @@ impl Client {
         let mut request = Request::post("/").body(Full::new(Bytes::from(body)))?;
         *request.headers_mut() = headers;
         Ok(request)
+    }
+}
+
+/// Sends a request and gives its answer: the status and the body.
+pub async fn exchange(endpoint: &Uri, request: Request<Full<Bytes>>) -> Result<(u16, Bytes)> {
+    tokio::time::timeout(TIMEOUT, unhurried(endpoint, request))
+        .await
+        .map_err(|_| anyhow!("no answer from {endpoint} within {TIMEOUT:?}"))?
+}
+
+async fn unhurried(endpoint: &Uri, request: Request<Full<Bytes>>) -> Result<(u16, Bytes)> {
+    let host = endpoint.host().context("the endpoint has no host")?;
+    let secure = endpoint.scheme_str() == Some("https");
+    let port = endpoint.port_u16().unwrap_or(if secure { 443 } else { 80 });
+    let stream = TcpStream::connect((host.trim_matches(['[', ']']), port))
+        .await
+        .with_context(|| format!("connect to {endpoint}"))?;
+    if secure {
+        let name = ServerName::try_from(host.trim_matches(['[', ']']).to_owned())?;
+        let connector = TlsConnector::from(Arc::new(tls_config()?));
+        send(connector.connect(name, stream).await.context("TLS handshake")?, request).await
+    } else {
+        send(stream, request).await
     }
 }
 

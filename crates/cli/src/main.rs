@@ -4,6 +4,7 @@ mod apply;
 mod client;
 mod cluster;
 mod config;
+mod credentials;
 mod declared;
 mod deletion;
 mod dev;
@@ -72,6 +73,9 @@ enum Command {
     Report(explain::ReportArguments),
     /// Create, list, describe and use keys.
     Key(key::KeyArguments),
+    /// Print temporary credentials for a token of an issuer, as `credential_process` of AWS's tools
+    /// takes them.
+    Credentials(credentials::CredentialsArguments),
 }
 
 /// What exit codes mean.
@@ -115,6 +119,7 @@ fn main() -> ExitCode {
             Command::WhoCan(arguments) => explain::who_can(arguments).await,
             Command::Report(arguments) => explain::report(arguments).await,
             Command::Key(arguments) => key::run(arguments).await,
+            Command::Credentials(arguments) => credentials::run(arguments).await,
         }
         .map(|()| ExitCode::SUCCESS)
     });

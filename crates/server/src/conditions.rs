@@ -268,8 +268,8 @@ impl Circumstances<'_> {
             if !session.source_identity.is_empty() {
                 context.add("aws:SourceIdentity", &session.source_identity);
             }
-            if let Some(provider) = &session.provider {
-                context.add("aws:FederatedProvider", provider.arn.to_string());
+            if let Some(provider) = session.federated_by() {
+                context.add("aws:FederatedProvider", provider.to_string());
             }
         }
     }

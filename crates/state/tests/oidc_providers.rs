@@ -42,7 +42,8 @@ fn a_provider_is_what_it_was_made_to_be_and_stays_so_on_disk() {
     };
     assert_eq!(replica.run(Operation::CreateOidcProvider(more)), done());
     for _ in 0..2 {
-        let mut all = replica.view.oidc_providers_of(account(OWNER));
+        let view = replica.view.clone();
+        let mut all = view.oidc_providers_of(account(OWNER));
         let (first, second) = (all.next().unwrap(), all.next().unwrap());
         assert!(all.next().is_none());
         assert_eq!(
@@ -52,8 +53,8 @@ fn a_provider_is_what_it_was_made_to_be_and_stays_so_on_disk() {
         assert_eq!(second.id.to_string(), provider_id(1));
         assert_eq!(second.client_ids, ["a", "b"]);
         assert_eq!((second.thumbprints.as_slice(), second.tags.len()), (&["00".to_owned()][..], 1));
-        assert_eq!(replica.view.oidc_provider_at(&first.arn()), Some(first));
-        assert!(replica.view.oidc_provider_of(account(ACCOUNTS[1]), &first.issuer).is_none());
+        assert_eq!(view.oidc_provider_at(&first.arn()), Some(first));
+        assert!(view.oidc_provider_of(account(ACCOUNTS[1]), &first.issuer).is_none());
         let rows = replica.rows();
         replica.reload();
         assert_eq!(replica.rows(), rows);

@@ -145,8 +145,8 @@ impl SessionContext {
         let source_identity = &session.source_identity;
         Self {
             session_issuer: issuer(),
-            web_id_federation_data: session.provider.as_ref().map(|provider| WebIdFederationData {
-                federated_provider: Shown(provider.arn.clone()),
+            web_id_federation_data: session.federated_by().map(|provider| WebIdFederationData {
+                federated_provider: Shown(provider.clone()),
                 attributes: BTreeMap::new(),
             }),
             attributes: SessionAttributes {

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
+use bytes::Bytes;
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use http::Uri;
@@ -100,6 +101,8 @@ struct Known {
     /// Somebody asked for a key that is not there.
     wanted: bool,
     under_way: bool,
+    /// The last attempt failed.
+    failing: bool,
     /// What a file was when it was read.
     stamp: Option<(SystemTime, u64)>,
 }
@@ -197,12 +200,26 @@ impl Issuers {
         due.into_iter().map(|(_, issuer, origin)| (issuer, origin)).collect()
     }
 
-    /// Takes what came of an attempt; keys that were there stay where it failed.
-    fn done(&self, issuer: &Issuer, got: Option<Got>) {
-        if let Some(known) = self.lock().get_mut(issuer) {
-            known.under_way = false;
-            if let Some(Got { keys, stamp }) = got {
-                (known.keys, known.stamp) = (Some(Arc::new(keys)), stamp);
+    /// Takes what came of an attempt; keys that were there stay where it failed. Of attempts that
+    /// fail one after the other the log has the first one.
+    fn done(&self, issuer: &Issuer, region: &Region, came: Result<Option<Got>, String>) {
+        let mut known = self.lock();
+        let Some(known) = known.get_mut(issuer) else { return };
+        known.under_way = false;
+        match came {
+            Ok(None) => {}
+            Ok(Some(Got { keys, stamp })) => {
+                if known.failing || known.keys.is_none() {
+                    tracing::info!(%issuer, %region, keys = keys.len(), "the keys of an issuer are there");
+                }
+                (known.keys, known.stamp, known.failing) = (Some(Arc::new(keys)), stamp, false);
+            }
+            Err(error) => {
+                if !known.failing {
+                    tracing::warn!(%error, %issuer, %region, "the keys of an issuer cannot be had");
+                }
+                // A file that is put back as it was is read again.
+                (known.stamp, known.failing) = (None, true);
             }
         }
     }
@@ -251,56 +268,56 @@ impl RegionServer {
             let room = AT_ONCE.saturating_sub(under_way.len());
             for (issuer, origin) in self.issuers.due(&self.view(), room) {
                 under_way.push(async move {
-                    let got = self.get(&issuer, &origin).await;
-                    self.issuers.done(&issuer, got);
+                    let came = self.get(&issuer, &origin).await;
+                    self.issuers.done(&issuer, self.name(), came);
                 });
             }
         }
     }
 
-    async fn get(&self, issuer: &Issuer, origin: &Origin) -> Option<Got> {
-        let region: &Region = self.name();
-        let warn = |error: &dyn std::fmt::Display| {
-            tracing::warn!(%error, %issuer, %region, "the keys of an issuer cannot be had");
-        };
-        let fetched = match &origin.place {
-            Place::File(path) => return self.read(issuer, path).await,
-            Place::Url(url) => fetch::get(url, &origin.tls).await,
-            Place::Discovery => match fetch::discover(issuer, &origin.tls).await {
-                Ok(url) => fetch::get(&url, &origin.tls).await,
-                Err(error) => Err(error),
+    /// The keys of an issuer; none if they are in a file that has not changed.
+    async fn get(&self, issuer: &Issuer, origin: &Origin) -> Result<Option<Got>, String> {
+        let (document, stamp) = match &origin.place {
+            Place::File(path) => match self.read(issuer, path).await? {
+                Some((document, stamp)) => (document, Some(stamp)),
+                None => return Ok(None),
             },
+            Place::Url(url) => (fetch::get(url, &origin.tls).await.map_err(chain)?, None),
+            Place::Discovery => {
+                let url = fetch::discover(issuer, &origin.tls).await.map_err(chain)?;
+                (fetch::get(&url, &origin.tls).await.map_err(chain)?, None)
+            }
         };
-        let document = fetched.map_err(|error| warn(&error)).ok()?;
         let keys = KeySet::read(&document);
-        if keys.is_none() {
-            warn(&"it is no JSON Web Key Set, or one of too many keys");
-        }
-        Some(Got { keys: keys?, stamp: None })
+        let keys = keys.ok_or("it is no JSON Web Key Set, or one of too many keys")?;
+        Ok(Some(Got { keys, stamp }))
     }
 
-    /// The keys of a file, if it has changed.
-    async fn read(&self, issuer: &Issuer, path: &Path) -> Option<Got> {
-        let failed = |error: &dyn std::fmt::Display| {
-            tracing::warn!(%error, %issuer, path = %path.display(), "no keys of an issuer");
-        };
-        let metadata = tokio::fs::metadata(path).await.map_err(|error| failed(&error)).ok()?;
-        let stamp = Some((metadata.modified().ok()?, metadata.len()));
-        if stamp == self.issuers.stamp(issuer) {
-            return None;
+    /// What is in a file, and what it is known by, if it has changed.
+    async fn read(
+        &self,
+        issuer: &Issuer,
+        path: &Path,
+    ) -> Result<Option<(Bytes, (SystemTime, u64))>, String> {
+        let failed = |error: std::io::Error| format!("{}: {error}", path.display());
+        let metadata = tokio::fs::metadata(path).await.map_err(failed)?;
+        let stamp = (metadata.modified().map_err(failed)?, metadata.len());
+        if Some(stamp) == self.issuers.stamp(issuer) {
+            return Ok(None);
         }
         if metadata.len() > MAX_DOCUMENT as u64 {
-            failed(&"it is too large");
-            return None;
+            return Err(format!("{} is too large", path.display()));
         }
-        let document = tokio::fs::read(path).await.map_err(|error| failed(&error)).ok()?;
-        let keys = KeySet::read(&document);
-        if keys.is_none() {
-            failed(&"it is no JSON Web Key Set, or one of too many keys");
-        }
-        let keys = keys?;
-        tracing::info!(%issuer, keys = keys.len(), "read the keys of an issuer");
-        Some(Got { keys, stamp })
+        let document = tokio::fs::read(path).await.map_err(failed)?;
+        Ok(Some((document.into(), stamp)))
+    }
+}
+
+/// An error with what is behind it.
+fn chain(error: fetch::FetchError) -> String {
+    match std::error::Error::source(&error) {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
     }
 }
 

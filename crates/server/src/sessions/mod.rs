@@ -40,7 +40,8 @@ pub(crate) struct Session {
     pub(crate) chained: bool,
     /// Who the source said it was; empty if it did not.
     pub(crate) source_identity: String,
-    /// The OIDC provider that answered for the caller; none for those who signed.
+    /// The OIDC provider that answered for the caller, also where other sessions are between; none
+    /// where nobody but an access key is behind it.
     pub(crate) provider: Option<Provider>,
     /// Whom that provider calls the caller; empty if there is none.
     pub(crate) subject: String,
@@ -119,6 +120,12 @@ impl Session {
     /// Whether it is a session of a role, not one of a user or a root.
     pub(crate) fn is_of_role(&self) -> bool {
         matches!(self.holder, Holder::Role { .. })
+    }
+
+    /// The OIDC provider that answered for whoever acts in it, without other sessions between.
+    pub(crate) fn federated_by(&self) -> Option<&OidcProviderArn> {
+        let provider = self.provider.as_ref().filter(|_| !self.chained);
+        provider.map(|provider| &provider.arn)
     }
 
     /// Who acts in it, if it still counts.

@@ -114,11 +114,15 @@ impl Asked<'_> {
     fn session(&self, role: &Role) -> Result<(Session, Principal), Fault> {
         let (holder, principal) = holder(role, self.request)?;
         let seconds = self.seconds(role)?;
+        let from = self.call.caller.session.as_ref();
         let beginning = Beginning::of(self.call);
         let session = Session {
             account: role.account,
             chained: self.call.caller.principal.role_id().is_some(),
             source_identity: self.source_identity.clone(),
+            // What ends the session that this one is made from ends this one, too.
+            provider: from.and_then(|session| session.provider.clone()),
+            subject: from.map(|session| session.subject.clone()).unwrap_or_default(),
             policy: policy(self.request)?,
             managed: managed_policies(&self.call.view, self.request, role)?,
             tags: self.tags.clone(),
