@@ -43,6 +43,7 @@ mod sts;
 mod throttle;
 pub mod tls;
 mod uses;
+mod workloads;
 
 /// What a process needs that holds secrets.
 pub mod process {
@@ -53,6 +54,7 @@ pub mod process {
 }
 
 pub use audit::AuditTrail;
+pub use client_certificate::ClientAuthority;
 pub use front::{Front, FrontOptions, Listener, ListenerError, ProxyOptions};
 pub use keystead_policy::MAX_KEY_POLICY_BYTES;
 pub use keystead_raft::peer;
@@ -63,3 +65,4 @@ pub use quotas::Quotas;
 pub use readiness::Readiness;
 pub use region::RegionServer;
 pub use throttle::{Class, Rates, RequestQuotas};
+pub use workloads::{InvalidSpiffeId, SpiffeId, Workload};

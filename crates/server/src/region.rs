@@ -27,6 +27,7 @@ use crate::sigv4::SigningKey;
 use crate::slow_work::SlowWork;
 use crate::throttle::{RequestQuotas, Throttle};
 use crate::uses::KeyUses;
+use crate::workloads::Workload;
 
 /// Unwrapped materials kept at most.
 const CACHED_MATERIALS: usize = 10_000;
@@ -53,6 +54,7 @@ pub struct RegionServer {
     pub(crate) uses: KeyUses,
     pub(crate) throttle: Throttle,
     pub(crate) quotas: Quotas,
+    workloads: Vec<Workload>,
     /// Where keys are generated that take long to find.
     pub(crate) generation: SlowWork,
     /// Where private keys are used that take long to use.
@@ -120,6 +122,7 @@ impl RegionServer {
             signing_keys: Cache::new(CACHED_SIGNING_KEYS),
             throttle: Throttle::new(RequestQuotas::default()),
             quotas: Quotas::default(),
+            workloads: Vec::new(),
             generation: SlowWork::in_background(),
             private_keys: SlowWork::on_all_cores(),
         }
@@ -147,6 +150,17 @@ impl RegionServer {
     #[must_use]
     pub fn with_quotas(self, quotas: Quotas) -> Self {
         Self { throttle: Throttle::new(quotas.requests.clone()), quotas, ..self }
+    }
+
+    /// The same, in which these workloads have roles.
+    #[must_use]
+    pub fn with_workloads(self, workloads: Vec<Workload>) -> Self {
+        Self { workloads, ..self }
+    }
+
+    /// The workloads that have roles.
+    pub(crate) fn workloads(&self) -> &[Workload] {
+        &self.workloads
     }
 
     /// Whether the node shall stay without a vote.
