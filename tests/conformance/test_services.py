@@ -522,6 +522,11 @@ class TestTheOperator:
             done = server.run("service", "add", name)
             assert done.returncode == 2, name
 
+    def test_the_name_by_which_certificates_are_trusted(self, server):
+        done = server.run("service", "add", "rolesanywhere.amazonaws.com")
+        assert done.returncode == 1
+        assert "stands for the certificates" in done.stderr
+
     def test_a_name_is_registered_once(self, server, s3):
         done = server.run("service", "add", S3)
         assert done.returncode == 1

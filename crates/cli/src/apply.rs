@@ -183,8 +183,8 @@ async fn confirmed() -> Result<bool> {
     Ok(answer.await??.trim() == "yes")
 }
 
-/// Checks declared state for a cluster that does not exist yet, on one in memory with the same first
-/// account: what is refused is refused before anything is made.
+/// Checks declared state for a cluster that does not exist yet, on one in memory with the same
+/// first account: what is refused is refused before anything is made.
 pub async fn try_out(region: &Region, first: AccountId, state: &DeclaredState) -> Result<()> {
     let seal = MemorySeal::generate()?;
     let server = Setup::alone(region, &Place::Memory, &seal).open_or_initialise().await?;

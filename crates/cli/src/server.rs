@@ -14,6 +14,7 @@ use keystead_server::process::FileSeal;
 use keystead_server::tls::TlsIdentity;
 use keystead_server::{
     AuditTrail, Front, FrontOptions, Issuers, Listener, Member, MinFree, Readiness, RegionServer,
+    Workload,
 };
 use tokio::sync::watch;
 
@@ -157,6 +158,12 @@ fn min_free(config: &Config) -> MinFree {
     config.min_free.map_or_else(MinFree::default, MinFree::Bytes)
 }
 
+/// The workloads that all authorities vouch for.
+fn workloads(config: &Config) -> Vec<Workload> {
+    let authorities = config.client_authorities.iter();
+    authorities.flat_map(|authority| authority.workloads.iter().cloned()).collect()
+}
+
 /// A node that has started.
 struct Started {
     region: Arc<RegionServer>,
@@ -202,7 +209,8 @@ async fn start(
         .with_use_interval(config.use_interval)
         .with_erase_within(config.erase_within)
         .with_quotas(config.quotas.clone())
-        .with_issuers(issuers);
+        .with_issuers(issuers)
+        .with_workloads(workloads(config));
     let region = Arc::new(if config.cluster.learner { region.as_learner() } else { region });
     let Some(listener) = peers else { return Ok(Started { region, peers: None }) };
 

@@ -8,10 +8,12 @@ use keystead_types::{
 };
 use zeroize::Zeroizing;
 
+use crate::client_certificate::{Certified, CertifiedRole};
 use crate::front::{Authentication, WireRequest};
 use crate::region::RegionServer;
 use crate::sessions::{self, Session, Via};
 use crate::sigv4::{self, Authorization, Expect, PathRule, Rejection, SigningKey};
+use crate::workloads;
 
 /// Region that global services are signed for.
 const GLOBAL_REGION: &str = "us-east-1";
@@ -74,7 +76,7 @@ pub(crate) fn authenticate(
     let caller = match request.authentication {
         Authentication::Signature => signed(request, region, view, service, &[]),
         Authentication::BearerToken => bearer(request, region, view),
-        Authentication::Certificate => certified(request, view),
+        Authentication::Certificate => certified(request, region, view),
     };
     caller.map_err(|denied| match denied {
         Denied::Failed(error) => error,
@@ -193,10 +195,27 @@ fn bearer(request: &WireRequest, region: &RegionServer, view: &View) -> Result<C
     }
 }
 
-/// The principal that the certificate of the connection names, which must exist still.
-fn certified(request: &WireRequest, view: &View) -> Result<Caller, Denied> {
-    let named = request.certificate.clone().ok_or(Rejection::MissingAuthentication)?;
-    let user = view.principal_id(&named);
+/// The principal that the certificate of the connection names, which must exist still; or the role
+/// that it names, in a session that the role's trust policy must allow still.
+fn certified(request: &WireRequest, region: &RegionServer, view: &View) -> Result<Caller, Denied> {
+    let role = match request.certificate.clone().ok_or(Rejection::MissingAuthentication)? {
+        Certified::Principal(named) => return itself(view, &named),
+        Certified::Role(named) => named,
+        Certified::Workload { id, session } => {
+            let role = workloads::role_of(region.workloads(), &id).cloned();
+            let role = role.ok_or(Rejection::InvalidToken)?;
+            CertifiedRole { role, session, uri: id.to_string() }
+        }
+    };
+    let session = sessions::by_certificate(request, region, view, &role);
+    let caller = in_session(request.time, view, session.ok_or(Rejection::InvalidToken)?)?;
+    // There is no token, so that nobody has the access key of one.
+    Ok(Caller { access_key_id: None, ..caller })
+}
+
+/// A root or a user.
+fn itself(view: &View, named: &PrincipalArn) -> Result<Caller, Denied> {
+    let user = view.principal_id(named);
     if matches!(named, PrincipalArn::User(_)) && user.is_none() {
         return Err(Rejection::InvalidToken.into());
     }

@@ -46,6 +46,7 @@ mod target;
 mod throttle;
 pub mod tls;
 mod uses;
+mod workloads;
 
 /// What a process needs that holds secrets.
 pub mod process {
@@ -56,6 +57,7 @@ pub mod process {
 }
 
 pub use audit::AuditTrail;
+pub use client_certificate::ClientAuthority;
 pub use front::{Front, FrontOptions, Listener, ListenerError, ProxyOptions};
 pub use keystead_policy::MAX_KEY_POLICY_BYTES;
 pub use keystead_raft::peer;
@@ -67,3 +69,4 @@ pub use quotas::Quotas;
 pub use readiness::Readiness;
 pub use region::RegionServer;
 pub use throttle::{Class, Rates, RequestQuotas};
+pub use workloads::{InvalidSpiffeId, SpiffeId, Workload};

@@ -28,6 +28,7 @@ use crate::sigv4::SigningKey;
 use crate::slow_work::SlowWork;
 use crate::throttle::{RequestQuotas, Throttle};
 use crate::uses::KeyUses;
+use crate::workloads::Workload;
 
 /// Unwrapped materials kept at most.
 const CACHED_MATERIALS: usize = 10_000;
@@ -56,6 +57,7 @@ pub struct RegionServer {
     pub(crate) issuers: Issuers,
     pub(crate) throttle: Throttle,
     pub(crate) quotas: Quotas,
+    workloads: Vec<Workload>,
     /// Where keys are generated that take long to find.
     pub(crate) generation: SlowWork,
     /// Where private keys are used that take long to use.
@@ -124,6 +126,7 @@ impl RegionServer {
             issuers: Issuers::default(),
             throttle: Throttle::new(RequestQuotas::default()),
             quotas: Quotas::default(),
+            workloads: Vec::new(),
             generation: SlowWork::in_background(),
             private_keys: SlowWork::on_all_cores(),
         }
@@ -157,6 +160,17 @@ impl RegionServer {
     #[must_use]
     pub fn with_issuers(self, issuers: Issuers) -> Self {
         Self { issuers, ..self }
+    }
+
+    /// The same, in which these workloads have roles.
+    #[must_use]
+    pub fn with_workloads(self, workloads: Vec<Workload>) -> Self {
+        Self { workloads, ..self }
+    }
+
+    /// The workloads that have roles.
+    pub(crate) fn workloads(&self) -> &[Workload] {
+        &self.workloads
     }
 
     /// Whether the node shall stay without a vote.

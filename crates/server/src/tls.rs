@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use keystead_types::AccountId;
 use rustls::crypto::CryptoProvider;
 use rustls::crypto::aws_lc_rs::{self, kx_group};
 use rustls::pki_types::pem::{self, PemObject};
@@ -21,7 +20,7 @@ use rustls::{ServerConfig, SupportedProtocolVersion, version};
 use thiserror::Error;
 use tokio::time::MissedTickBehavior;
 
-use crate::client_certificate::ClientAuthorities;
+use crate::client_certificate::{ClientAuthorities, ClientAuthority};
 
 /// How often the files are looked at.
 const WATCH_INTERVAL: Duration = Duration::from_secs(1);
@@ -112,7 +111,7 @@ impl TlsIdentity {
     pub fn load(
         cert: &Path,
         key: &Path,
-        client_authorities: &[(PathBuf, Vec<AccountId>)],
+        client_authorities: &[ClientAuthority],
     ) -> Result<Self, TlsError> {
         let verifier: Arc<dyn ClientCertVerifier> = if client_authorities.is_empty() {
             Arc::new(NoClientAuth)

@@ -3,6 +3,7 @@
 //! `[tls] certificate` is `KEYSTEAD_TLS_CERTIFICATE`. Unknown keys are refused with the nearest
 //! valid name. Durations and sizes carry units.
 
+mod callers;
 mod oidc;
 mod proxies;
 mod quotas;
@@ -13,11 +14,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use keystead_server::{IssuerConfig, ProxyOptions, Quotas, Reads};
-use keystead_types::{AccountId, Region};
+use keystead_server::{ClientAuthority, IssuerConfig, ProxyOptions, Quotas, Reads};
+use keystead_types::Region;
 
 pub use read::duration;
-use read::{Key, Reader, size, texts};
+use read::{Key, Reader, size};
 
 /// Every key there is: section, name, what it is for.
 const KEYS: &[Key] = &[
@@ -62,6 +63,7 @@ const KEYS: &[Key] = &[
 const LISTS: &[Key] = &[
     ("client_ca", "file", "PEM file with an authority whose certificates gRPC callers show"),
     ("client_ca", "accounts", "the accounts that it speaks for"),
+    ("client_ca", "spiffe", "SPIFFE ids that it vouches for, and the role of each"),
     ("oidc.issuer", "url", "https URL of an issuer of tokens, as tokens name it in iss"),
     ("oidc.issuer", "jwks_file", "file with its keys, read again when it changes"),
     ("oidc.issuer", "jwks_url", "https URL of its keys; else its discovery document tells"),
@@ -118,8 +120,8 @@ pub struct Config {
     pub proxies: ProxyOptions,
     /// Certificate chain and private key; none for plain HTTP.
     pub tls: Option<(PathBuf, PathBuf)>,
-    /// Authorities of gRPC callers, and the accounts that each speaks for.
-    pub client_authorities: Vec<(PathBuf, Vec<AccountId>)>,
+    /// Authorities of gRPC callers, and whom each speaks for.
+    pub client_authorities: Vec<ClientAuthority>,
     /// How operators on other machines are served, if they are.
     pub admin: Option<AdminConfig>,
     /// The seal file.
@@ -182,7 +184,7 @@ impl Config {
         let tls = pair(&read, "tls")?;
         let clients = read.address("listen", "clients")?.unwrap_or_else(|| loopback(9470));
         refuse_plain_http(clients, tls.is_some(), read.flag("listen", "allow_plain_http")?)?;
-        let client_authorities = client_authorities(&read)?;
+        let client_authorities = callers::authorities(&read)?;
         if tls.is_none() && !client_authorities.is_empty() {
             bail!("client_ca needs [tls]: a caller's certificate is shown over TLS");
         }
@@ -282,20 +284,6 @@ fn refuse_plain_http(clients: SocketAddr, tls: bool, allowed: bool) -> Result<()
     )
 }
 
-fn client_authorities(read: &Reader) -> Result<Vec<(PathBuf, Vec<AccountId>)>> {
-    let authority = |table: &toml::Table| {
-        let file = table.get("file").and_then(toml::Value::as_str);
-        let file = file.context("client_ca.file is missing")?;
-        let accounts = table.get("accounts").context("client_ca.accounts is missing")?;
-        let accounts = texts(accounts, "client_ca.accounts")?;
-        let accounts = accounts.iter().map(|account| {
-            account.parse().with_context(|| format!("client_ca.accounts: {account:?}"))
-        });
-        Ok((file.into(), accounts.collect::<Result<_>>()?))
-    };
-    read.list("client_ca").map(authority).collect()
-}
-
 fn host_name() -> Result<String> {
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname")
         .context("name is not set and the host name cannot be read")?;
@@ -370,7 +358,7 @@ mod tests {
         assert!(parse(&format!("{MINIMAL}\n{authority}")).is_err());
         let tls = "[tls]\ncertificate = \"c\"\nkey = \"k\"";
         let config = parse(&format!("{MINIMAL}\n{tls}\n{authority}")).unwrap();
-        assert_eq!(config.client_authorities[0].1[0].to_string(), "111122223333");
+        assert_eq!(config.client_authorities[0].accounts[0].to_string(), "111122223333");
         let misspelt = authority.replace("accounts", "acounts");
         let error = parse(&format!("{MINIMAL}\n{tls}\n{misspelt}")).unwrap_err();
         assert!(format!("{error:#}").contains("client_ca.accounts"), "{error:#}");

@@ -1,9 +1,8 @@
 //! Who an operator is by a certificate: the only name in it, if the operators' authority signed it.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
-use keystead_types::AccountId;
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::WebPkiClientVerifier;
@@ -13,7 +12,7 @@ use rustls::{
     SignatureScheme, version,
 };
 
-use crate::client_certificate::read_roots;
+use crate::client_certificate::{ClientAuthority, read_roots};
 use crate::tls::{self, TlsError, TlsIdentity};
 
 /// The longest name of an operator in bytes.
@@ -35,10 +34,10 @@ impl OperatorTls {
     pub fn load(
         (certificate, key): (&Path, &Path),
         authority: &Path,
-        callers: &[(PathBuf, Vec<AccountId>)],
+        callers: &[ClientAuthority],
     ) -> Result<Self, TlsError> {
         let roots = read_roots(authority)?;
-        for (file, _) in callers {
+        for ClientAuthority { file, .. } in callers {
             if shares_a_key(&roots, &read_roots(file)?) {
                 let (operators, callers) = (authority.to_owned(), file.clone());
                 return Err(TlsError::SharedAuthority { operators, callers });
@@ -191,7 +190,9 @@ mod tests {
         let ((cert, key), (operators, _), (callers, _)) =
             (write("server"), write("operators"), write("callers"));
         let load = |of: &Path| {
-            OperatorTls::load((&cert, &key), of, &[(callers.clone(), Vec::new())]).map(drop)
+            let (file, accounts, workloads) = (callers.clone(), Vec::new(), Vec::new());
+            let authority = ClientAuthority { file, accounts, workloads };
+            OperatorTls::load((&cert, &key), of, &[authority]).map(drop)
         };
         load(&operators).unwrap();
         assert!(matches!(load(&callers), Err(TlsError::SharedAuthority { .. })));

@@ -14,10 +14,16 @@ use super::service::refused;
 use crate::access_key;
 use crate::boot::{self, NewAccount};
 use crate::region::RegionServer;
+use crate::sessions::CERTIFICATES;
 
 /// Registers a service.
 pub(super) async fn add(region: &RegionServer, name: &str) -> Result<proto::ServiceKey, Status> {
     let name = service(name)?;
+    // Trust policies let certificates in by this name, and nobody else shall pass for them.
+    if name.as_str() == CERTIFICATES {
+        let why = format!("{name} stands for the certificates of gRPC callers");
+        return Err(Status::invalid_argument(why));
+    }
     if region.view().service(&name).is_some() {
         return Err(Status::already_exists(format!("service {name} exists already")));
     }

@@ -2,8 +2,9 @@
 
 use serde_json::Value;
 
-/// A document in a form that documents which say the same have in common: members sorted, texts of a
-/// list sorted and once each, a list of one thing as the thing itself. What is no JSON stays as it is.
+/// A document in a form that documents which say the same have in common: members sorted, texts of
+/// a list sorted and once each, a list of one thing as the thing itself. What is no JSON stays as
+/// it is.
 pub(super) fn canonical(text: &str) -> String {
     match serde_json::from_str(text) {
         Ok(value) => normal(value).to_string(),

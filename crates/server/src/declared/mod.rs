@@ -54,8 +54,10 @@ impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "what is declared cannot be; nothing was changed:")?;
         for problem in self.0.iter().take(TOLD_PROBLEMS) {
-            let told: String = problem.chars().take(TOLD_CHARACTERS).collect();
-            let cut = if told.len() < problem.len() { "…" } else { "" };
+            // A name that is none may have whatever characters.
+            let shown = problem.replace(char::is_control, "\u{fffd}");
+            let told: String = shown.chars().take(TOLD_CHARACTERS).collect();
+            let cut = if told.len() < shown.len() { "…" } else { "" };
             write!(f, "\n  {told}{cut}")?;
         }
         match self.0.len().saturating_sub(TOLD_PROBLEMS) {

@@ -73,7 +73,7 @@ pub(super) async fn serve(
         return routes.oneshot(request.map(Body::new)).await.unwrap_or_else(|never| match never {});
     }
     let authentication = match &tls {
-        Some(Secured { principal: Some(_), .. }) => Authentication::Certificate,
+        Some(Secured { certified: Some(_), .. }) => Authentication::Certificate,
         _ if front.options.bearer_tokens => Authentication::BearerToken,
         _ => return status(&authenticate::grpc_refused(), None).into_http(),
     };

@@ -17,7 +17,7 @@ use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use keystead_api::{Error, ErrorCode, messages};
-use keystead_types::{PrincipalArn, Region, RequestId};
+use keystead_types::{Region, RequestId};
 use rustls::ServerConnection;
 use tonic::body::Body;
 
@@ -29,7 +29,7 @@ pub(crate) use request::{Authentication, WireRequest};
 
 use self::proxies::Proxies;
 use crate::audit::{AuditTrail, TlsDetails};
-use crate::client_certificate;
+use crate::client_certificate::{self, Certified};
 use crate::operations::Registry;
 use crate::pipeline::Reply;
 use crate::readiness::Readiness;
@@ -55,7 +55,7 @@ pub struct FrontOptions {
 pub(crate) struct Secured {
     details: TlsDetails,
     /// Whom the caller's certificate names, if it showed one.
-    principal: Option<PrincipalArn>,
+    certified: Option<Certified>,
 }
 
 impl Secured {
@@ -65,7 +65,7 @@ impl Secured {
         let certificate = session.peer_certificates().and_then(<[_]>::first);
         Self {
             details: TlsDetails::new(&version, &suite.unwrap_or_default()),
-            principal: certificate.and_then(client_certificate::principal),
+            certified: certificate.and_then(client_certificate::certified),
         }
     }
 }

@@ -7,10 +7,11 @@ use http::HeaderMap;
 use http::request::Parts;
 use keystead_api::{Error, messages};
 use keystead_crypto::{digest, random};
-use keystead_types::{Principal, PrincipalArn, Region, RequestId, UnixMillis};
+use keystead_types::{Principal, Region, RequestId, UnixMillis};
 
 use super::Secured;
 use crate::audit::{self, Record, TlsDetails};
+use crate::client_certificate::Certified;
 use crate::clock;
 use crate::sigv4;
 
@@ -38,7 +39,7 @@ pub(crate) struct WireRequest {
     pub(crate) broken: Option<Error>,
     pub(crate) time: UnixMillis,
     /// Whom the caller's certificate names, if it showed one.
-    pub(crate) certificate: Option<PrincipalArn>,
+    pub(crate) certificate: Option<Certified>,
     /// Where it comes from, proxies left aside.
     source: IpAddr,
     http2: bool,
@@ -69,7 +70,7 @@ impl WireRequest {
             bytes.try_into().map(RequestId::from_random).map_err(|_| messages::internal())
         };
         let (tls, certificate) = match tls {
-            Some(Secured { details, principal }) => (Some(details), principal),
+            Some(Secured { details, certified }) => (Some(details), certified),
             None => (None, None),
         };
         let (body, broken) = match body {

@@ -4,6 +4,7 @@
 //! caller sends along, and the secret access key is derived from that token. Whether a session
 //! still counts is asked of the View of each request.
 
+mod certificate;
 mod content;
 mod token;
 
@@ -19,6 +20,7 @@ use keystead_types::{
 
 use crate::sigv4::Rejection;
 
+pub(crate) use certificate::{SERVICE as CERTIFICATES, by_certificate};
 pub(crate) use token::{MAX_PACKED_BYTES, open, seal};
 
 /// What a session token says.
