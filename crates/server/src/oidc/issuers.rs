@@ -210,7 +210,8 @@ impl Issuers {
             Ok(None) => {}
             Ok(Some(Got { keys, stamp })) => {
                 if known.failing || known.keys.is_none() {
-                    tracing::info!(%issuer, %region, keys = keys.len(), "the keys of an issuer are there");
+                    let keys = keys.len();
+                    tracing::info!(%issuer, %region, keys, "the keys of an issuer are there");
                 }
                 (known.keys, known.stamp, known.failing) = (Some(Arc::new(keys)), stamp, false);
             }
