@@ -17,6 +17,8 @@ mod prune;
 mod requests;
 mod run;
 mod step;
+#[cfg(test)]
+mod tests;
 mod trial;
 
 use std::fmt;

@@ -130,7 +130,7 @@ impl AccountPlanner<'_, '_, '_> {
         Some(if old.is_empty() { step } else { step.before(old) })
     }
 
-    /// The ARN of an entity with another path or name is another one: neither changes here.
+    /// Refuses a name that differs in case from that of the entity which it finds.
     pub(super) fn refuse_other_name(&mut self, entity: &Entity, arn: &IamArn) {
         let friendly = arn.friendly_name();
         let name = friendly.rsplit('/').next().unwrap_or_default();
