@@ -137,7 +137,7 @@ class Itself:
 ONE_KEY = [
     (row.operation, row.touches[0])
     for row in ROWS.values()
-    if len(row.touches) == 1 and row.touches[0].stranger != "own alias"
+    if len(row.touches) == 1 and "Alias" not in row.operation
 ]
 
 

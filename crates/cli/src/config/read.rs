@@ -138,7 +138,8 @@ fn check_section(section: &str, table: &Table, lists: &[Key], known: &[String]) 
         }
         match value {
             Value::Table(inner) => check_section(&path, inner, lists, known)?,
-            Value::Array(items) if items.iter().all(Value::is_table) => {
+            // What is in a setting whose value is a list of tables, its reader knows.
+            Value::Array(items) if items.iter().all(Value::is_table) && !known.contains(&path) => {
                 let mut tables = items.iter().filter_map(Value::as_table);
                 tables.try_for_each(|inner| check_section(&path, inner, lists, known))?;
             }
