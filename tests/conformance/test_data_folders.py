@@ -213,6 +213,31 @@ def test_a_key_that_aws_manages_is_the_same(opened):
         kms.encrypt(KeyId=managed["alias"], Plaintext=b"x")
 
 
+def test_a_provider_is_as_it_was(opened):
+    server, expected = opened
+    if "provider" not in expected:
+        pytest.skip("it was written before there were providers")
+    written = expected["provider"]
+    iam = client(server, expected, "iam")
+    found = iam.get_open_id_connect_provider(OpenIDConnectProviderArn=written["arn"])
+    created = found["CreateDate"].timestamp()
+    assert found.pop("ResponseMetadata")
+    assert found | {"arn": written["arn"], "CreateDate": created} == written
+
+
+def test_a_service_is_as_it_was(opened):
+    server, expected = opened
+    if "service" not in expected:
+        pytest.skip("it was written before there were services")
+    service = expected["service"]
+    own = client(server, service)
+    assert own.describe_key(KeyId=service["key"])["KeyMetadata"]["Arn"] == service["key"]
+    with refused("AccessDeniedException"):
+        client(server, expected).describe_key(KeyId=service["key"])
+    listed = json.loads(server.run("service", "list", "--output", "json").stdout)["Services"]
+    assert [one["Service"] for one in listed] == [service["name"]]
+
+
 def test_it_goes_on_from_there(opened):
     server, expected = opened
     kms = client(server, expected)

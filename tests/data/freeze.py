@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 HERE = pathlib.Path(__file__).resolve().parent
 REGION, ACCOUNT, PORT = "eu-central-1", "111122223333", 29470
+SERVICE = "s3.amazonaws.com"
 SERVICE_KEY = "alias/aws/s3"
 CONFIGURATION = f"""\
 region = "{REGION}"
@@ -52,6 +53,8 @@ def main(program, name):
             managed = kms.describe_key(KeyId=SERVICE_KEY)["KeyMetadata"]["Arn"]
             porter = give_role(client("iam", access_key))
             porter |= take_on(porter, lambda: revoke(program, folder, "porter"))
+            provider = give_provider(client("iam", access_key))
+            service = add_service(program, folder)
         finally:
             node.terminate()
             assert node.wait(30) == 0
@@ -62,6 +65,8 @@ def main(program, name):
             "clerk": clerk,
             "managed": {"alias": SERVICE_KEY, "arn": managed},
             "porter": porter,
+            "provider": provider,
+            "service": service,
         }
         (folder / "expected.json").write_text(json.dumps(expected, indent=2, sort_keys=True))
         pack(folder, HERE / f"{name}.tar.gz")
@@ -236,6 +241,29 @@ def take_on(porter, revoke_sessions):
 def revoke(program, folder, user):
     command = [program, "account", "revoke-sessions", "--account", ACCOUNT, "--user", user]
     subprocess.run(command, cwd=folder, check=True, capture_output=True)
+
+
+def give_provider(iam):
+    """Registers an issuer of tokens; gives what is known of it."""
+    asked = {
+        "Url": "https://idp.example.com/tenant",
+        "ClientIDList": ["sts.amazonaws.com", "app"],
+        "ThumbprintList": ["a" * 40],
+        "Tags": [{"Key": "team", "Value": "gate"}],
+    }
+    arn = iam.create_open_id_connect_provider(**asked)["OpenIDConnectProviderArn"]
+    found = iam.get_open_id_connect_provider(OpenIDConnectProviderArn=arn)
+    del found["ResponseMetadata"]
+    return found | {"arn": arn, "CreateDate": found["CreateDate"].timestamp()}
+
+
+def add_service(program, folder):
+    """Registers a service, which makes a key of its own."""
+    add = [program, "service", "add", SERVICE]
+    printed = subprocess.run(add, cwd=folder, check=True, capture_output=True, text=True).stdout
+    access_key = dict(re.findall(r"^export (AWS_\w+)='([^']*)'$", printed, re.M))
+    own = client("kms", access_key).create_key()["KeyMetadata"]["Arn"]
+    return {"name": SERVICE, "access_key": access_key, "key": own}
 
 
 def exports(made):
