@@ -1,10 +1,11 @@
 //! Who makes a request: signatures and tokens, judged by the request's own View.
 
+use keystead_api::query::FaultCode;
 use keystead_api::{Error, ErrorCode, messages};
 use keystead_crypto::constant_time_eq;
 use keystead_state::{Credential, View};
 use keystead_types::{
-    AccessKeyId, AccountId, Principal, PrincipalArn, ServiceName, UnixMillis, UserId,
+    AccessKeyId, AccountId, IamArn, Principal, PrincipalArn, ServiceName, UnixMillis, UserId,
 };
 use zeroize::Zeroizing;
 
@@ -13,10 +14,13 @@ use crate::front::{Authentication, WireRequest};
 use crate::region::RegionServer;
 use crate::sessions::{self, Session, Via};
 use crate::sigv4::{self, Authorization, Expect, PathRule, Rejection, SigningKey};
+use crate::sts::IdentityPlace;
 use crate::workloads;
 
 /// Region that global services are signed for.
 const GLOBAL_REGION: &str = "us-east-1";
+/// The metadata that names the role to take on by an issuer's token.
+const ROLE: &str = "keystead-role-arn";
 /// The service whose clients sign paths as they send them.
 const S3: &str = "s3";
 
@@ -75,7 +79,10 @@ pub(crate) fn authenticate(
 ) -> Result<Caller, Error> {
     let caller = match request.authentication {
         Authentication::Signature => signed(request, region, view, service, &[]),
-        Authentication::BearerToken => bearer(request, region, view),
+        Authentication::AccessKeyOrToken => bearer(request, region, view),
+        Authentication::Token => bearer_of(request)
+            .map_err(Denied::from)
+            .and_then(|given| token(request, region, view, given)),
         Authentication::Certificate => certified(request, region, view),
     };
     caller.map_err(|denied| match denied {
@@ -177,14 +184,11 @@ impl Signer<'_> {
     }
 }
 
-/// `Bearer ACCESS_KEY:SECRET` or `Bearer SESSION_TOKEN`, where the listener takes such tokens. A
-/// session token needs no secret beside it: only who was given the credentials has it.
+/// `Bearer ACCESS_KEY:SECRET`, where the listener takes such, or a token.
 fn bearer(request: &WireRequest, region: &RegionServer, view: &View) -> Result<Caller, Denied> {
-    let header = request.header("authorization").ok_or(Rejection::MissingAuthentication)?;
-    let token = header.strip_prefix("Bearer ").ok_or(Rejection::InvalidToken)?;
-    let Some((id, secret)) = token.split_once(':') else {
-        let (session, _) = session(region, token)?;
-        return Ok(in_session(request.time, view, session)?);
+    let given = bearer_of(request)?;
+    let Some((id, secret)) = given.split_once(':') else {
+        return token(request, region, view, given);
     };
     let credential = active(view, id)?;
     let expected = region.secret(credential)?;
@@ -193,6 +197,39 @@ fn bearer(request: &WireRequest, region: &RegionServer, view: &View) -> Result<C
     } else {
         Err(Rejection::InvalidToken.into())
     }
+}
+
+/// What stands after `Bearer`.
+fn bearer_of(request: &WireRequest) -> Result<&str, Rejection> {
+    let header = request.header("authorization").ok_or(Rejection::MissingAuthentication)?;
+    header.strip_prefix("Bearer ").ok_or(Rejection::InvalidToken)
+}
+
+/// A session token, which needs no secret beside it: only who was given the credentials has it. Or
+/// the token of an issuer, with the role to take on by it.
+fn token(
+    request: &WireRequest,
+    region: &RegionServer,
+    view: &View,
+    token: &str,
+) -> Result<Caller, Denied> {
+    if !token.contains('.') {
+        let (session, _) = session(region, token)?;
+        return Ok(in_session(request.time, view, session)?);
+    }
+    let role = request.header(ROLE).and_then(|arn| arn.parse::<IamArn>().ok());
+    let role = role.filter(|arn| arn.role_name().is_some()).ok_or(Rejection::InvalidToken)?;
+    let place = IdentityPlace { region, view, request };
+    let session = place.session(token, &role).map_err(|fault| match fault.code() {
+        FaultCode::ExpiredTokenException => Denied::from(Rejection::ExpiredToken),
+        FaultCode::IDPCommunicationError => {
+            Error::new(ErrorCode::DependencyTimeoutException, fault.message().to_owned()).into()
+        }
+        _ => Rejection::InvalidToken.into(),
+    })?;
+    let caller = in_session(request.time, view, session)?;
+    // Nobody has the access key of a session that no token is of.
+    Ok(Caller { access_key_id: None, ..caller })
 }
 
 /// The principal that the certificate of the connection names, which must exist still; or the role
@@ -266,8 +303,8 @@ fn principal(
 
 /// The error of a request that should have been authenticated otherwise.
 pub(crate) fn grpc_refused() -> Error {
-    let text = "gRPC needs a client certificate of an authority that this server knows; or use AWS \
-                JSON with a signature.";
+    let text = "gRPC needs a client certificate of an authority that this server knows, or over TLS a \
+                token; or use AWS JSON with a signature.";
     Error::new(ErrorCode::UnrecognizedClientException, text)
 }
 

@@ -74,7 +74,8 @@ pub(super) async fn serve(
     }
     let authentication = match &tls {
         Some(Secured { certified: Some(_), .. }) => Authentication::Certificate,
-        _ if front.options.bearer_tokens => Authentication::BearerToken,
+        _ if front.options.bearer_tokens => Authentication::AccessKeyOrToken,
+        Some(_) if request.headers().contains_key(header::AUTHORIZATION) => Authentication::Token,
         _ => return status(&authenticate::grpc_refused(), None).into_http(),
     };
     let (parts, body) = request.into_parts();

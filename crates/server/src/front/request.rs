@@ -20,8 +20,10 @@ use crate::sigv4;
 pub(crate) enum Authentication {
     /// AWS Signature Version 4.
     Signature,
-    /// `authorization: Bearer ACCESS_KEY:SECRET`.
-    BearerToken,
+    /// `authorization: Bearer`, an access key with its secret, or a token.
+    AccessKeyOrToken,
+    /// `authorization: Bearer`, a session token, or that of an issuer.
+    Token,
     /// The certificate of the connection.
     Certificate,
 }

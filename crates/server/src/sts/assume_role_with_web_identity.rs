@@ -17,9 +17,10 @@ use super::role_session::{
 use super::{Beginning, credentials, shown};
 use crate::audit::{Parameters, Record};
 use crate::conditions::{Circumstances, Sent};
-use crate::front::{Attempted, OpenCall};
+use crate::front::{Attempted, OpenCall, WireRequest};
 use crate::oidc::{Claims, Refused, Token};
 use crate::question::Asker;
+use crate::region::RegionServer;
 use crate::resolve::{Asked, Found, Resource};
 use crate::sessions::{Provider, Session, SessionTag};
 use crate::throttle::Class;
@@ -56,15 +57,13 @@ fn answer(
     if input.provider_id.is_some() {
         return Err(messages::provider_id_not_taken());
     }
-    let identity = Identity::of(call, input.web_identity_token(), &arn)?;
+    let at = Place { region: call.region, view: &call.view, request: call.request };
+    let identity = Identity::of(&at, input.web_identity_token(), &arn)?;
     record.web_identity(&identity.provider.arn(), &identity.audience, &identity.claims.subject);
     // From here on it is known whose account pays for the work.
     call.region.throttle.charge(arn.account, Class::Iam)?;
     let _admitted = call.region.throttle.admit(arn.account)?;
-    let request = identity.request(input)?;
-    let tags = session_tags(&request, None)?;
-    let role = authorise(call, &identity, &request, &arn, record)?;
-    let (session, principal) = session(call, &identity, &request, tags, &role)?;
+    let (session, principal) = identity.takes_on(&at, input, &arn, |why| record.decision(why))?;
     let packed_policy_size = packed_percent(&session)?;
     let output = sts::AssumeRoleWithWebIdentityResponse {
         credentials: Some(credentials(call.region, &session)?),
@@ -86,6 +85,35 @@ fn answer(
     Ok(output)
 }
 
+/// Where a token is shown.
+#[derive(Clone, Copy)]
+pub(crate) struct Place<'a> {
+    pub(crate) region: &'a RegionServer,
+    pub(crate) view: &'a View,
+    pub(crate) request: &'a WireRequest,
+}
+
+impl Place<'_> {
+    /// The session of a role that begins with a token and is kept nowhere: for whoever shows the
+    /// token with each request. It is named by the token's subject.
+    pub(crate) fn session(self, token: &str, role: &IamArn) -> Result<Session, Fault> {
+        let identity = Identity::of(&self, token, role)?;
+        let input = sts::AssumeRoleWithWebIdentityRequest {
+            role_arn: Some(role.to_string()),
+            role_session_name: Some(session_name(&identity.claims.subject)),
+            ..Default::default()
+        };
+        identity.takes_on(&self, &input, role, |_| {}).map(|(session, _)| session)
+    }
+}
+
+/// The name that a subject gives a session: what names cannot hold is left out of it.
+fn session_name(subject: &str) -> String {
+    let fit = |c: char| if c.is_ascii_alphanumeric() || "_+=,.@-".contains(c) { c } else { '-' };
+    let name: String = subject.chars().take(64).map(fit).collect();
+    if name.len() < 2 { format!("{name}--") } else { name }
+}
+
 /// Somebody for whom an OIDC provider answers.
 struct Identity<'a> {
     provider: &'a Arc<OidcProvider>,
@@ -97,25 +125,25 @@ struct Identity<'a> {
 impl<'a> Identity<'a> {
     /// Whoever a token is of, if the account of the role takes the tokens of its issuer, and the
     /// token is good.
-    fn of(call: &'a OpenCall<'_>, token: &str, role: &IamArn) -> Result<Self, Fault> {
+    fn of(at: &Place<'a>, token: &str, role: &IamArn) -> Result<Self, Fault> {
         let refused = |why: Refused| match why {
             Refused::Expired => messages::identity_token_expired(),
             other => messages::invalid_identity_token(other),
         };
         let token = Token::read(token).map_err(refused)?;
         let issuer = token.issuer().clone();
-        let provider = call.view.oidc_provider_of(role.account, &issuer).ok_or_else(|| {
+        let provider = at.view.oidc_provider_of(role.account, &issuer).ok_or_else(|| {
             let url = issuer.url();
             let text = format!("No OpenIDConnect provider found in your account for {url}");
             messages::invalid_identity_token(text)
         })?;
-        let issuers = &call.region.issuers;
+        let issuers = &at.region.issuers;
         let Some(keys) = issuers.keys(&issuer) else {
             issuers.want(&issuer);
             return Err(messages::issuer_keys_missing());
         };
-        let now = call.request.time;
-        let verified = token.verify(&keys, now, latest(call));
+        let now = at.request.time;
+        let verified = token.verify(&keys, now, latest(at));
         let claims = verified.map_err(|why| match why {
             // The issuer may have taken another key into use: clients come again for this error.
             Refused::UnknownKey if issuers.want(&issuer) => messages::issuer_keys_missing(),
@@ -126,6 +154,21 @@ impl<'a> Identity<'a> {
             audience.ok_or_else(|| messages::invalid_identity_token("Incorrect token audience"))?;
         let audience = audience.to_owned();
         Ok(Self { provider, claims, audience })
+    }
+
+    /// The session of a role, and who acts in it, if the role's trust policy allows it. What
+    /// decided against it is told to `note`.
+    fn takes_on(
+        &self,
+        at: &Place<'_>,
+        input: &sts::AssumeRoleWithWebIdentityRequest,
+        arn: &IamArn,
+        note: impl FnMut(&Verdict<'_>),
+    ) -> Result<(Session, Principal), Fault> {
+        let request = self.request(input)?;
+        let tags = session_tags(&request, None)?;
+        let role = authorise(at, self, &request, arn, note)?;
+        session(at, self, &request, tags, &role)
     }
 
     /// The request as one that is signed would say it: what the token says of the session is within
@@ -154,20 +197,20 @@ impl<'a> Identity<'a> {
 
 /// The later of the node's clock and the replicated clock: whoever has waited for an end shall not
 /// be let in by a clock that is behind.
-fn latest(call: &OpenCall<'_>) -> UnixMillis {
-    UnixMillis(call.request.time.0.max(call.view.clock().0))
+fn latest(at: &Place<'_>) -> UnixMillis {
+    at.request.time.max(at.view.clock())
 }
 
 /// The role, if its trust policy lets this identity take it on like that. What does not exist is
 /// denied in the same words as what does.
 fn authorise(
-    call: &OpenCall<'_>,
+    at: &Place<'_>,
     identity: &Identity<'_>,
     request: &sts::AssumeRoleRequest,
     arn: &IamArn,
-    record: &mut Record,
+    mut note: impl FnMut(&Verdict<'_>),
 ) -> Result<Arc<Role>, Fault> {
-    let view: &View = &call.view;
+    let view = at.view;
     let role = arn.role_name().and_then(|name| view.role_named(arn.account, name));
     let role = role.filter(|role| role.arn() == *arn);
     let suspended = view.account(arn.account).is_none_or(|account| account.suspended);
@@ -179,10 +222,10 @@ fn authorise(
     claims.push(("aws:FederatedProvider".to_owned(), provider.clone()));
     let circumstances = Circumstances {
         view,
-        region: call.region.name(),
+        region: at.region.name(),
         principal: None,
         session: None,
-        sent: Sent::Request(call.request),
+        sent: Sent::Request(at.request),
     };
     let asker = Asker::outsider(Caller::federated_provider(&provider), circumstances);
     let actions = [
@@ -204,7 +247,7 @@ fn authorise(
         let allowed = asker.ask(&resource, |question| match question.decide() {
             Verdict::Allow { .. } => true,
             denied => {
-                record.decision(&denied);
+                note(&denied);
                 false
             }
         });
@@ -217,7 +260,7 @@ fn authorise(
 
 /// The session, and who acts in it.
 fn session(
-    call: &OpenCall<'_>,
+    at: &Place<'_>,
     identity: &Identity<'_>,
     request: &sts::AssumeRoleRequest,
     tags: BTreeMap<String, SessionTag>,
@@ -225,9 +268,9 @@ fn session(
 ) -> Result<(Session, Principal), Fault> {
     let (holder, principal) = holder(role, request)?;
     let beginning = Beginning {
-        region: call.region,
-        view: &call.view,
-        now: latest(call),
+        region: at.region,
+        view: at.view,
+        now: latest(at),
         account: role.account,
         issuer: None,
     };
@@ -238,7 +281,7 @@ fn session(
         provider: Some(Provider { id: provider.id, arn: provider.arn() }),
         subject: identity.claims.subject.clone(),
         policy: policy(request)?,
-        managed: managed_policies(&call.view, request, role)?,
+        managed: managed_policies(at.view, request, role)?,
         tags,
         ..beginning.session(holder, role.sessions_valid_after, seconds.into())?
     };

@@ -12,6 +12,8 @@ use keystead_api::{Message, sts};
 use keystead_state::View;
 use keystead_types::{AccountId, UnixMillis};
 
+pub(crate) use assume_role_with_web_identity::Place as IdentityPlace;
+
 use crate::audit::{Parameters, Record};
 use crate::authenticate::Caller;
 use crate::convert;
