@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use keystead_server::declared::{
     DeclaredAccount, DeclaredGroup, DeclaredInlinePolicy, DeclaredPermissions, DeclaredPolicy,
-    DeclaredRole, DeclaredState, DeclaredUser,
+    DeclaredProvider, DeclaredRole, DeclaredState, DeclaredUser,
 };
 use serde::Deserialize;
 
@@ -41,6 +41,20 @@ struct Account {
     users: Vec<User>,
     #[serde(default, rename = "role")]
     roles: Vec<Role>,
+    #[serde(default, rename = "oidc_provider")]
+    providers: Vec<Provider>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Provider {
+    url: String,
+    #[serde(default)]
+    client_ids: Vec<String>,
+    #[serde(default)]
+    thumbprints: Vec<String>,
+    #[serde(default)]
+    tags: BTreeMap<String, String>,
 }
 
 #[derive(Deserialize)]
@@ -128,8 +142,16 @@ impl Account {
             groups: groups.collect::<Result<_>>().with_context(at)?,
             users: users.collect::<Result<_>>().with_context(at)?,
             roles: roles.collect::<Result<_>>().with_context(at)?,
+            providers: self.providers.into_iter().map(Provider::declared).collect(),
             id: self.id,
         })
+    }
+}
+
+impl Provider {
+    fn declared(self) -> DeclaredProvider {
+        let Self { url, client_ids, thumbprints, tags } = self;
+        DeclaredProvider { url, client_ids, thumbprints, tags }
     }
 }
 

@@ -6,13 +6,14 @@
 //!
 //! Each step is one request of IAM's own, or the creation of an account. A plan has been carried
 //! out on a copy of the View before anybody sees it, so that what the state would refuse is refused
-//! before anything changes. A kind of entity is a function in `entities`, its requests are in
+//! before anything changes. A kind of entity is a function in `entities` or `providers`, its requests are in
 //! `requests`, and what of it is not declared is found in `prune`.
 
 mod document;
 mod entities;
 mod permissions;
 mod planner;
+mod providers;
 mod prune;
 mod requests;
 mod run;
@@ -35,7 +36,7 @@ use self::step::Step;
 use crate::admin::proto;
 pub use crate::admin::proto::{
     DeclaredAccount, DeclaredGroup, DeclaredInlinePolicy, DeclaredPermissions, DeclaredPolicy,
-    DeclaredRole, DeclaredState, DeclaredUser,
+    DeclaredProvider, DeclaredRole, DeclaredState, DeclaredUser,
 };
 use crate::audit::{AuditTrail, Operator};
 use crate::boot::NewAccount;

@@ -71,6 +71,9 @@ impl AccountPlanner<'_, '_, '_> {
         self.refuse_twice(Kind::Group, wanted.groups.iter().map(|group| &group.name));
         self.refuse_twice(Kind::User, wanted.users.iter().map(|user| &user.name));
         self.refuse_twice(Kind::Role, wanted.roles.iter().map(|role| &role.name));
+        let urls = wanted.providers.iter().map(|provider| &provider.url);
+        self.refuse_twice(Kind::Provider, urls);
+        wanted.providers.iter().for_each(|provider| self.provider(provider));
         wanted.policies.iter().for_each(|policy| self.policy(policy));
         wanted.groups.iter().for_each(|group| self.group(group));
         wanted.users.iter().for_each(|user| self.user(user));

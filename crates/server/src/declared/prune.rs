@@ -32,6 +32,7 @@ impl AccountPlanner<'_, '_, '_> {
                 self.push(self.delete(&entity, requests::delete(&entity)));
             }
         }
+        self.prune_providers();
         for policy in view.managed_policies_of(account, None) {
             if declared(wanted.policies.iter().map(|policy| &policy.name), policy.name.as_str()) {
                 continue;

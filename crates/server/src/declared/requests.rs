@@ -16,7 +16,7 @@ macro_rules! of_holder {
         match $entity.kind {
             Kind::Group => Box::new(iam::$group { group_name: name, $($member: $value),* }),
             Kind::Role => Box::new(iam::$role { role_name: name, $($member: $value),* }),
-            Kind::User | Kind::Policy | Kind::Account => {
+            Kind::User | Kind::Policy | Kind::Provider | Kind::Account => {
                 Box::new(iam::$user { user_name: name, $($member: $value),* }) as Request
             }
         }
@@ -69,10 +69,14 @@ pub(super) fn delete_boundary(of: &Entity) -> Request {
     of_bounded!(of; DeleteUserPermissionsBoundaryRequest DeleteRolePermissionsBoundaryRequest {})
 }
 
-/// Tags of a user, a role or, by its ARN, a managed policy.
+/// Tags of a user, a role or, by its ARN, a managed policy or a provider.
 pub(super) fn tag(entity: &Entity, arn: Option<String>, set: &BTreeMap<String, String>) -> Request {
     let tags = tags(set);
     match arn {
+        Some(_) if entity.kind == Kind::Provider => {
+            let open_id_connect_provider_arn = arn;
+            Box::new(iam::TagOpenIdConnectProviderRequest { open_id_connect_provider_arn, tags })
+        }
         Some(_) => Box::new(iam::TagPolicyRequest { policy_arn: arn, tags }),
         None => of_bounded!(entity; TagUserRequest TagRoleRequest { tags: tags }),
     }
@@ -81,6 +85,12 @@ pub(super) fn tag(entity: &Entity, arn: Option<String>, set: &BTreeMap<String, S
 /// The other way round.
 pub(super) fn untag(entity: &Entity, arn: Option<String>, tag_keys: Vec<String>) -> Request {
     match arn {
+        Some(_) if entity.kind == Kind::Provider => {
+            let open_id_connect_provider_arn = arn;
+            let request =
+                iam::UntagOpenIdConnectProviderRequest { open_id_connect_provider_arn, tag_keys };
+            Box::new(request)
+        }
         Some(_) => Box::new(iam::UntagPolicyRequest { policy_arn: arn, tag_keys }),
         None => of_bounded!(entity; UntagUserRequest UntagRoleRequest { tag_keys: tag_keys }),
     }

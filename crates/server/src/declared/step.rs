@@ -16,6 +16,7 @@ pub(super) enum Kind {
     Group,
     User,
     Role,
+    Provider,
 }
 
 impl fmt::Display for Kind {
@@ -26,6 +27,7 @@ impl fmt::Display for Kind {
             Self::Group => "group",
             Self::User => "user",
             Self::Role => "role",
+            Self::Provider => "provider",
         })
     }
 }
