@@ -40,6 +40,14 @@ impl<'a> Arn<'a> {
         (!arn.partition.is_empty() && !arn.service.is_empty() && !arn.resource.is_empty())
             .then_some(arn)
     }
+
+    /// Account and resource of an ARN of a global service, such as `iam`; `None` if it is that of
+    /// anything else.
+    pub(crate) fn global(text: &'a str, service: &str) -> Option<(AccountId, &'a str)> {
+        let arn = Self::parse(text)?;
+        let ours = arn.partition == PARTITION && arn.service == service && arn.region.is_empty();
+        Some((ours.then_some(arn.account)?.parse().ok()?, arn.resource))
+    }
 }
 
 /// `arn:aws:kms:<region>:<account>:key/<id>`.

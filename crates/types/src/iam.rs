@@ -271,11 +271,9 @@ impl FromStr for IamArn {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let read = || {
-            let arn = Arn::parse(text)?;
-            let ours = arn.partition == PARTITION && arn.service == "iam" && arn.region.is_empty();
-            let account = ours.then_some(arn.account)?.parse().ok()?;
+            let (account, entity) = Arn::global(text, "iam")?;
             // The path begins with the first slash and ends with the last.
-            let (kind, rest) = arn.resource.split_at(arn.resource.find('/')?);
+            let (kind, rest) = entity.split_at(entity.find('/')?);
             let (path, name) = rest.split_at(rest.rfind('/')? + 1);
             let resource = match kind {
                 "user" => IamResource::User(name.parse().ok()?),

@@ -92,10 +92,8 @@ impl FromStr for OidcProviderArn {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let read = || {
-            let arn = Arn::parse(text)?;
-            let ours = arn.partition == PARTITION && arn.service == "iam" && arn.region.is_empty();
-            let account = ours.then_some(arn.account)?.parse().ok()?;
-            let issuer = arn.resource.strip_prefix(KIND)?.parse().ok()?;
+            let (account, resource) = Arn::global(text, "iam")?;
+            let issuer = resource.strip_prefix(KIND)?.parse().ok()?;
             Some(Self { account, issuer })
         };
         read().ok_or_else(|| InvalidIdentifier::new("ARN of an OIDC provider", text))

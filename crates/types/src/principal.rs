@@ -196,10 +196,8 @@ impl FromStr for SessionArn {
 
     fn from_str(text: &str) -> Result<Self, InvalidIdentifier> {
         let read = || {
-            let arn = Arn::parse(text)?;
-            let ours = arn.partition == PARTITION && arn.service == "sts" && arn.region.is_empty();
-            let account = ours.then_some(arn.account)?.parse().ok()?;
-            let (role, session) = arn.resource.strip_prefix("assumed-role/")?.split_once('/')?;
+            let (account, resource) = Arn::global(text, "sts")?;
+            let (role, session) = resource.strip_prefix("assumed-role/")?.split_once('/')?;
             Some(Self { account, role: role.parse().ok()?, session: session.parse().ok()? })
         };
         read().ok_or_else(|| InvalidIdentifier::new("session ARN", text))
@@ -240,10 +238,8 @@ impl FromStr for PrincipalArn {
 
     fn from_str(text: &str) -> Result<Self, InvalidIdentifier> {
         let root = || {
-            let arn = Arn::parse(text)?;
-            let ours = arn.partition == PARTITION && arn.service == "iam" && arn.region.is_empty();
-            let root = ours && arn.resource == "root";
-            arn.account.parse().ok().filter(|_| root).map(Self::Root)
+            let (account, resource) = Arn::global(text, "iam")?;
+            (resource == "root").then_some(Self::Root(account))
         };
         let user = || {
             let arn: IamArn = text.parse().ok()?;

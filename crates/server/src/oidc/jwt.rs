@@ -105,8 +105,8 @@ impl<'a> Token<'a> {
         &self.issuer
     }
 
-    /// What the issuer says, if it was the issuer who made the token, and for now. `keys` are those
-    /// of [`Token::issuer`]. The token must have expired by neither of the two times.
+    /// What the issuer says, if it was the issuer who made the token and its time is not over.
+    /// `keys` are those of [`Token::issuer`]; the token must have expired by neither of the times.
     ///
     /// # Errors
     /// What is wrong.

@@ -11,6 +11,7 @@ use super::{Holder, Session, SessionTag};
 use crate::client_certificate::CertifiedRole;
 use crate::conditions::{Circumstances, Facts, Sent};
 use crate::front::WireRequest;
+use crate::pipeline::time_of;
 use crate::question::Asker;
 use crate::region::RegionServer;
 use crate::resolve::{Asked, Found, Resource};
@@ -59,7 +60,7 @@ pub(crate) fn by_certificate(
 }
 
 fn session(request: &WireRequest, view: &View, role: &Role, named: &CertifiedRole) -> Session {
-    let now = UnixMillis(request.time.0.max(view.clock().0));
+    let now = time_of(request, view);
     let uri = SessionTag { value: named.uri.clone(), transitive: false };
     Session {
         // No token has it.

@@ -9,7 +9,7 @@ use keystead_api::query::{self as wire, Fault, STS_NAMESPACE, messages};
 use keystead_api::sts;
 use keystead_policy::{Caller, Verdict};
 use keystead_state::{OidcProvider, Role, View};
-use keystead_types::{IamArn, Principal, UnixMillis};
+use keystead_types::{IamArn, Principal};
 
 use super::role_session::{
     SET_SOURCE, TAG, facts, holder, managed_policies, packed_percent, policy, seconds, session_tags,
@@ -19,6 +19,7 @@ use crate::audit::{Parameters, Record};
 use crate::conditions::{Circumstances, Sent};
 use crate::front::{Attempted, OpenCall, WireRequest};
 use crate::oidc::{Claims, Refused, Token};
+use crate::pipeline::time_of;
 use crate::question::Asker;
 use crate::region::RegionServer;
 use crate::resolve::{Asked, Found, Resource};
@@ -143,7 +144,7 @@ impl<'a> Identity<'a> {
             return Err(messages::issuer_keys_missing());
         };
         let now = at.request.time;
-        let verified = token.verify(&keys, now, latest(at));
+        let verified = token.verify(&keys, now, time_of(at.request, at.view));
         let claims = verified.map_err(|why| match why {
             // The issuer may have taken another key into use: clients come again for this error.
             Refused::UnknownKey if issuers.want(&issuer) => messages::issuer_keys_missing(),
@@ -193,12 +194,6 @@ impl<'a> Identity<'a> {
         wire::check(&request)?;
         Ok(request)
     }
-}
-
-/// The later of the node's clock and the replicated clock: whoever has waited for an end shall not
-/// be let in by a clock that is behind.
-fn latest(at: &Place<'_>) -> UnixMillis {
-    at.request.time.max(at.view.clock())
 }
 
 /// The role, if its trust policy lets this identity take it on like that. What does not exist is
@@ -270,7 +265,7 @@ fn session(
     let beginning = Beginning {
         region: at.region,
         view: at.view,
-        now: latest(at),
+        now: time_of(at.request, at.view),
         account: role.account,
         issuer: None,
     };

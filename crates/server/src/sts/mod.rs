@@ -18,6 +18,7 @@ use crate::audit::{Parameters, Record};
 use crate::authenticate::Caller;
 use crate::convert;
 use crate::front::{Attempted, Handler, OpenHandler, QueryCall};
+use crate::pipeline::time_of;
 use crate::region::RegionServer;
 use crate::sessions::{self, Holder, Issuer, Session};
 
@@ -98,7 +99,7 @@ impl<'a> Beginning<'a> {
 
     /// The same of somebody who need not be the caller.
     fn by(call: &'a QueryCall<'_>, by: &Caller) -> Self {
-        let now = call.request.time.max(call.view.clock());
+        let now = time_of(call.request, &call.view);
         let (account, issuer) = (by.principal.account(), issuer_of(by, &call.view));
         Self { region: call.region, view: &call.view, now, account, issuer }
     }
