@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyhow::{Context, Result, anyhow, bail};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, Uri};
-use http_body_util::{BodyExt, Full};
+use http_body_util::{BodyExt, Full, Limited};
 use hyper_util::rt::TokioIo;
 use keystead_server::sigv4;
 use keystead_types::UnixMillis;
@@ -19,6 +19,8 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 const TIMEOUT: Duration = Duration::from_secs(30);
+/// The longest answer, in bytes: more than any operation has.
+const MAX_ANSWER: usize = 4 * 1024 * 1024;
 
 /// Where and as whom to call, from the environment variables that AWS's tools read.
 pub struct Client {
@@ -141,6 +143,21 @@ async fn unhurried(endpoint: &Uri, request: Request<Full<Bytes>>) -> Result<(u16
     }
 }
 
+/// The body of a form with these fields.
+pub fn form<'a>(fields: impl Iterator<Item = (&'a str, &'a str)>) -> String {
+    fields.map(|(name, value)| format!("{name}={}", encoded(value))).collect::<Vec<_>>().join("&")
+}
+
+/// A value as forms have it.
+fn encoded(value: &str) -> String {
+    let unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    let text = |byte: u8| match unreserved(byte) {
+        true => char::from(byte).to_string(),
+        false => format!("%{byte:02X}"),
+    };
+    value.bytes().map(text).collect()
+}
+
 /// A text of an answer; empty if there is none.
 pub fn text<'a>(value: &'a Value, name: &str) -> &'a str {
     value[name].as_str().unwrap_or_default()
@@ -155,9 +172,10 @@ where
     let connection = tokio::spawn(connection);
     let response = sender.send_request(request).await?;
     let status = response.status().as_u16();
-    let body = response.into_body().collect().await?.to_bytes();
+    let body = Limited::new(response.into_body(), MAX_ANSWER).collect().await;
     connection.abort();
-    Ok((status, body))
+    let body = body.map_err(|error| anyhow!("the answer cannot be read: {error}"))?;
+    Ok((status, body.to_bytes()))
 }
 
 /// Trusts the authorities of `AWS_CA_BUNDLE`, or else those of the system.
@@ -180,4 +198,15 @@ fn tls_config() -> Result<rustls::ClientConfig> {
         .with_safe_default_protocol_versions()?
         .with_root_certificates(roots)
         .with_no_client_auth())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_are_encoded() {
+        let fields = [("a", "a-._~Z9/+=& é"), ("b", "")];
+        assert_eq!(form(fields.into_iter()), "a=a-._~Z9%2F%2B%3D%26%20%C3%A9&b=");
+    }
 }

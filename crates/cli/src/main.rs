@@ -13,12 +13,14 @@ mod explain;
 mod import;
 mod key;
 mod logging;
+mod login;
 mod output;
 mod seed;
 mod serve;
 mod server;
 mod service;
 mod status;
+mod web_identity;
 
 use std::process::ExitCode;
 
@@ -76,6 +78,8 @@ enum Command {
     /// Print temporary credentials for a token of an issuer, as `credential_process` of AWS's tools
     /// takes them.
     Credentials(credentials::CredentialsArguments),
+    /// Sign in at an issuer with a browser, for credentials of a role in a profile of AWS's tools.
+    Login(login::LoginArguments),
 }
 
 /// What exit codes mean.
@@ -120,6 +124,7 @@ fn main() -> ExitCode {
             Command::Report(arguments) => explain::report(arguments).await,
             Command::Key(arguments) => key::run(arguments).await,
             Command::Credentials(arguments) => credentials::run(arguments).await,
+            Command::Login(arguments) => login::run(arguments).await,
         }
         .map(|()| ExitCode::SUCCESS)
     });

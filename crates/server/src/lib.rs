@@ -63,7 +63,7 @@ pub use keystead_policy::MAX_KEY_POLICY_BYTES;
 pub use keystead_raft::peer;
 pub use keystead_raft::{Member, MinFree, Reads, Status};
 pub use keystead_state::Quotas as ResourceQuotas;
-pub use oidc::{IssuerConfig, IssuerConfigError, Issuers, KeySource};
+pub use oidc::{IssuerConfig, IssuerConfigError, Issuers, KeySource, secure_url};
 pub use operations_port::OperationsPort;
 pub use quotas::Quotas;
 pub use readiness::Readiness;

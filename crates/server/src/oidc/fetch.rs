@@ -40,11 +40,11 @@ pub(super) enum FetchError {
     Discovery,
 }
 
-/// Where keys may be fetched from: a URL with a host, `https` or, on the loopback, `http`.
-pub(super) fn key_url(text: &str) -> Result<Uri, FetchError> {
-    let bad = || FetchError::Url(text.to_owned());
-    let uri: Uri = text.parse().map_err(|_| bad())?;
-    let authority = uri.authority().ok_or_else(bad)?;
+/// A URL where nobody on the way changes or reads anything: it has a host, and is `https` or, on the
+/// loopback, `http`.
+pub fn secure_url(text: &str) -> Option<Uri> {
+    let uri: Uri = text.parse().ok()?;
+    let authority = uri.authority()?;
     let loopback = || {
         let host = authority.host().trim_matches(['[', ']']);
         host == "localhost" || host.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
@@ -54,7 +54,12 @@ pub(super) fn key_url(text: &str) -> Result<Uri, FetchError> {
         Some("http") => loopback(),
         _ => false,
     };
-    if secure && !authority.as_str().contains('@') { Ok(uri) } else { Err(bad()) }
+    (secure && !authority.as_str().contains('@')).then_some(uri)
+}
+
+/// Where keys may be fetched from.
+pub(super) fn key_url(text: &str) -> Result<Uri, FetchError> {
+    secure_url(text).ok_or_else(|| FetchError::Url(text.to_owned()))
 }
 
 /// The URL of an issuer's keys, by its discovery document (OpenID Connect Discovery, section 4).

@@ -6,6 +6,7 @@ mod json;
 mod jwks;
 mod jwt;
 
+pub use fetch::secure_url;
 pub use issuers::{IssuerConfig, IssuerConfigError, Issuers, KeySource};
 pub(crate) use jwt::{Claims, Refused, Token};
 
