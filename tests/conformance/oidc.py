@@ -9,6 +9,7 @@ import json
 import ssl
 import threading
 import time
+import urllib.parse
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, hmac, serialization
@@ -103,13 +104,15 @@ class Issuer:
 
 
 class Site:
-    """What answers GET requests on the loopback, over TLS by an authority of its own or without.
+    """What answers requests on the loopback, over TLS by an authority of its own or without.
 
-    `pages` are texts by their paths; `port` stays the same when it goes away and comes back.
+    `pages` are texts by their paths; `forms` answer what is posted, each with a status and what is
+    to be said in JSON; `port` stays the same when it goes away and comes back.
     """
 
     def __init__(self, folder=None):
-        self.pages, self.asked, self.context, self.port = {}, [], None, 0
+        self.pages, self.forms, self.asked = {}, {}, []
+        self.context, self.port = None, 0
         if folder:
             self.authority = folder / "issuer-ca.pem"
             self.context = certified(folder, self.authority)
@@ -124,6 +127,17 @@ class Site:
                 page = site.pages.get(self.path)
                 body = (page or "").encode()
                 self.send_response(200 if page else 404)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def do_POST(self):
+                form = self.rfile.read(int(self.headers["Content-Length"])).decode()
+                form = dict(urllib.parse.parse_qsl(form, keep_blank_values=True))
+                answer = site.forms.get(self.path, lambda _: (404, {}))
+                status, said = answer(form)
+                body = json.dumps(said).encode()
+                self.send_response(status)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
                 self.wfile.write(body)
