@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use keystead_api::{Error, messages};
-use keystead_state::{Grant, Key, KeyUse, View, proto};
+use keystead_state::{Grant, Key, KeyUse, SESSION_POLICIES_VERSION, View, proto};
 use keystead_types::{
     AccountId, AliasArn, CryptographicOperation, GrantOperation, KeyArn, RequestId, UnixMillis,
 };
@@ -77,7 +77,8 @@ impl Call<'_> {
         }
     }
 
-    /// What conditions may ask about the next PutKeyPolicy on a key, as a command has it.
+    /// What conditions may ask about the next PutKeyPolicy on a key, and what narrows the session
+    /// that it would come in, as a command has it.
     pub(crate) fn next_policy(&self, key: &KeyFacts<'_>, owner: AccountId) -> proto::LockoutCheck {
         let circumstances = Circumstances {
             view: &self.view,
@@ -96,7 +97,11 @@ impl Call<'_> {
             })
             .collect();
         keys.sort_by(|a, b| a.name.cmp(&b.name));
-        proto::LockoutCheck { context: keys }
+        let session = self.caller.session.as_ref();
+        // A member of an older version would not look at it, and decide otherwise.
+        let session = session.filter(|_| self.view.cluster_version() >= SESSION_POLICIES_VERSION);
+        let session_policy = session.map(|session| session.policy.clone()).unwrap_or_default();
+        proto::LockoutCheck { context: keys, session_policy }
     }
 
     /// What time it is for the request.

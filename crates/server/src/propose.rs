@@ -3,7 +3,8 @@
 use keystead_api::{Error, ErrorCode, messages};
 use keystead_state::proto::{self, command, outcome};
 use keystead_state::{
-    Command, FORWARDING_VERSION, Key, OIDC_VERSION, Quotas, ROLES_VERSION, View, least_version,
+    Command, FORWARDING_VERSION, Key, OIDC_VERSION, Quotas, ROLES_VERSION,
+    SESSION_POLICIES_VERSION, View, least_version,
 };
 use keystead_types::{AliasArn, KeyId, Origin};
 
@@ -46,6 +47,7 @@ impl Author<'_> {
         let via = self.caller.via();
         let least = least_version(&operation.0);
         let provider = session.as_ref().and_then(|session| session.provider.as_ref());
+        let session_policy_ids = self.session_policy_ids();
         Command {
             request_id: request_id.to_vec(),
             time_ms: 0,
@@ -56,6 +58,7 @@ impl Author<'_> {
             // What is older does not know when sessions end, nor when services and providers do.
             version: match session {
                 None => least,
+                Some(_) if !session_policy_ids.is_empty() => least.max(SESSION_POLICIES_VERSION),
                 Some(_) if via.is_some() => least.max(FORWARDING_VERSION),
                 Some(_) if provider.is_some() => least.max(OIDC_VERSION),
                 Some(_) => least.max(ROLES_VERSION),
@@ -65,8 +68,18 @@ impl Author<'_> {
             via_access_key_id: via.map(|via| via.issuer.id.to_string()).unwrap_or_default(),
             session_issued_ms: session.as_ref().map_or(0, |session| session.ordered.0),
             provider_id: provider.map(|provider| provider.id.to_string()).unwrap_or_default(),
+            session_policy_ids,
             operation: Some(operation.0),
         }
+    }
+
+    /// The managed policies that narrow the session. A member of an older version would not look at
+    /// them, and its state would become another one.
+    fn session_policy_ids(&self) -> Vec<String> {
+        let known = self.view.cluster_version() >= SESSION_POLICIES_VERSION;
+        let session = self.caller.session.as_ref().filter(|_| known);
+        let managed = session.into_iter().flat_map(|session| &session.managed);
+        managed.map(ToString::to_string).collect()
     }
 }
 

@@ -33,7 +33,7 @@ pub mod proto {
 
 pub use apply::{
     Applied, CLUSTER_VERSION, FIRST_VERSION, FORWARDING_VERSION, LATE_USES_VERSION, OIDC_VERSION,
-    ROLES_VERSION, UnknownCommand, apply, least_version,
+    ROLES_VERSION, SESSION_POLICIES_VERSION, UnknownCommand, apply, least_version,
 };
 pub use erasures::{Erasures, LostMaterial};
 pub use iam::policy_size;

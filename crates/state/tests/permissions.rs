@@ -39,7 +39,8 @@ fn put(policy: &str, check: bool) -> Operation {
         values: vec!["192.0.2.1".into()],
         defaulted: false,
     }];
-    let lockout_check = check.then_some(proto::LockoutCheck { context });
+    let lockout_check =
+        check.then_some(proto::LockoutCheck { context, session_policy: String::new() });
     let key = key_ref(1);
     Operation::PutKeyPolicy(proto::PutKeyPolicy { key, policy: policy.into(), lockout_check })
 }

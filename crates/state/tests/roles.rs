@@ -212,17 +212,79 @@ fn a_session_ends_with_its_account_and_with_the_key_that_it_was_issued_to() {
     assert_eq!(asks(&replica, &APP, now), stale());
 }
 
+/// Puts a policy on the key, if whoever acts in a session with this policy could do so again.
+fn put_checked(policy: &str, session_policy: &str) -> Operation {
+    let (policy, session_policy) = (policy.to_owned(), session_policy.to_owned());
+    let lockout_check = Some(proto::LockoutCheck { context: Vec::new(), session_policy });
+    Operation::PutKeyPolicy(proto::PutKeyPolicy { key: key_ref(1), policy, lockout_check })
+}
+
+/// The same command, in a session that these managed policies narrow.
+fn narrowed(command: Command, numbers: &[u8]) -> Command {
+    let session_policy_ids = numbers.iter().map(|number| policy_id(*number)).collect();
+    Command { session_policy_ids, ..command }
+}
+
+#[test]
+fn a_session_decides_nothing_when_a_policy_that_narrows_it_may_have_changed() {
+    let mut replica = two_roles();
+    for operation in [delete_role_boundary("app"), create_version("all", "[2]", false)] {
+        assert!(!matches!(replica.run(operation), OutcomeResult::Rejected(_)));
+    }
+    let asks = |replica: &Replica, at: u64, numbers: &[u8]| {
+        sends(&replica.view, &narrowed(DEPLOY.sends(at, describe(1, "x")), numbers))
+    };
+    for change in [set_default("all", 2), create_version("all", "[3]", true)] {
+        let before = replica.view.applied();
+        assert_eq!(asks(&replica, before, &[2, 1]), done());
+        replica.run(change.clone());
+        assert_eq!(asks(&replica, before, &[2, 1]), stale(), "{change:?}");
+        assert_eq!(asks(&replica, before, &[2]), done(), "{change:?}");
+        assert_eq!(asks(&replica, replica.view.applied(), &[2, 1]), done(), "{change:?}");
+    }
+    for change in
+        [delete_version("all", 1), delete_version("all", 2), delete_entity(managed("all"))]
+    {
+        assert_eq!(replica.run(change.clone()), done(), "{change:?}");
+    }
+    let now = replica.view.applied();
+    assert_eq!(asks(&replica, now, &[1]), stale());
+    let odd = DEPLOY.sends(now, describe(1, "x"));
+    let odd = Command { session_policy_ids: vec!["ANPA".into()], ..odd };
+    assert_eq!(sends(&replica.view, &odd), rejected(Reason::Malformed));
+}
+
+#[test]
+fn what_narrows_a_session_narrows_what_it_can_put_again() {
+    let mut replica = two_roles();
+    let puts = r#"{"Statement":{"Effect":"Allow","Action":"kms:PutKeyPolicy","Resource":"*"}}"#;
+    let lists = r#"{"Statement":{"Effect":"Allow","Action":"kms:List*","Resource":"*"}}"#;
+    for operation in
+        [create_role(2, "bare"), create_policy(3, "puts", puts), create_policy(4, "lists", lists)]
+    {
+        assert_eq!(replica.run(operation), done());
+    }
+    let to = |who: &str| NAMES_ROLE.replace(r#""111122223333","WHO""#, &format!("{who:?}"));
+    let bare = "arn:aws:iam::111122223333:role/bare";
+    let mut by = |policy: &str, inline: &str, managed: &[u8]| {
+        let author = Author::Session(OWNER, 2, ISSUED);
+        let command = author.sends(replica.view.applied(), put_checked(policy, inline));
+        replica.send(&narrowed(command, managed))
+    };
+    for (inline, managed) in [("", &[][..]), (puts, &[]), ("", &[3]), (lists, &[3, 4])] {
+        assert_eq!(by(&to(bare), inline, managed), done(), "{inline} {managed:?}");
+    }
+    let lockout = rejected(Reason::PolicyLockout);
+    for (inline, managed) in [(lists, &[][..]), ("", &[4]), (lists, &[4]), ("no policy", &[3])] {
+        assert_eq!(by(&to(bare), inline, managed), lockout, "{inline} {managed:?}");
+    }
+    // What names the session itself is not narrowed.
+    let session = "arn:aws:sts::111122223333:assumed-role/bare/session";
+    assert_eq!(by(&to(session), lists, &[4]), done());
+}
+
 #[test]
 fn a_session_locks_nobody_out_and_is_judged_by_its_role() {
-    let put = |policy: &str| {
-        let check = Some(proto::LockoutCheck { context: Vec::new() });
-        let policy = policy.to_owned();
-        Operation::PutKeyPolicy(proto::PutKeyPolicy {
-            key: key_ref(1),
-            policy,
-            lockout_check: check,
-        })
-    };
     let mut replica = two_roles();
     let lists = r#"{"Statement":{"Effect":"Allow","Action":"kms:List*","Resource":"*"}}"#;
     for operation in [
@@ -237,7 +299,7 @@ fn a_session_locks_nobody_out_and_is_judged_by_its_role() {
     let names = |name| NAMES_ROLE.replace(r#""111122223333","WHO""#, &format!("{:?}", arn(name)));
     let mut by = |number, policy: &str| {
         let author = Author::Session(OWNER, number, ISSUED);
-        replica.send(&author.sends(replica.view.applied(), put(policy)))
+        replica.send(&author.sends(replica.view.applied(), put_checked(policy, "")))
     };
     assert_eq!(by(2, &names("bound")), rejected(Reason::PolicyLockout), "it names another");
     assert_eq!(by(2, &names("bare")), done());

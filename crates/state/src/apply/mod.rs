@@ -19,7 +19,7 @@ use keystead_types::{KeyId, KeyManager, UnixMillis};
 pub(crate) use requests::recall;
 pub use versions::{
     CLUSTER_VERSION, FIRST_VERSION, FORWARDING_VERSION, LATE_USES_VERSION, OIDC_VERSION,
-    ROLES_VERSION, least_version,
+    ROLES_VERSION, SESSION_POLICIES_VERSION, least_version,
 };
 
 use crate::model::Key;

@@ -8,7 +8,7 @@ use keystead_policy::{
 use keystead_types::{AccountId, IamArn, KeyArn, KeyId, PrincipalArn, SessionArn};
 
 use super::{Execution, done, fresh_customer_key};
-use crate::iam::NamedPolicy;
+use crate::iam::{NamedPolicy, in_force};
 use crate::model::Policy;
 use crate::proto::{self, Command, Reason};
 use crate::transition::Transition;
@@ -102,13 +102,33 @@ pub(super) fn refuse_lockout(
         encryption_context: &[],
     };
     let identity: Vec<Attached<'_>> = own.identity.iter().map(NamedPolicy::attached).collect();
+    let session = session_policies(view, command, check)?;
+    let session: Vec<Attached<'_>> = session.iter().map(NamedPolicy::attached).collect();
     let policies = Policies {
         key: Some(&policy.document),
         identity: &identity,
         boundary: own.boundary.as_ref().map(NamedPolicy::attached),
+        session: &session,
         ..Policies::default()
     };
     if can_put_key_policy(&query, &policies) { Ok(()) } else { Err(Reason::PolicyLockout) }
+}
+
+/// The policies that narrow the session in which a command was asked for.
+fn session_policies(
+    view: &View,
+    command: &Command,
+    check: &proto::LockoutCheck,
+) -> Result<Vec<NamedPolicy>, Reason> {
+    let inline = (!check.session_policy.is_empty()).then(|| {
+        let policy = Policy::new(&check.session_policy, BTreeMap::new());
+        Ok(NamedPolicy { name: "session".to_owned(), policy: policy.into() })
+    });
+    let managed = command.session_policy_ids.iter().map(|id| {
+        let id = id.parse().map_err(|_| Reason::Malformed)?;
+        view.managed_policy(&id).map(|policy| in_force(policy)).ok_or(Reason::PolicyLockout)
+    });
+    inline.into_iter().chain(managed).collect()
 }
 
 /// The author of a command, as policies see it.

@@ -2,12 +2,12 @@
 
 use keystead_types::Origin;
 
-use crate::proto::EntityKind;
 use crate::proto::command::Operation;
+use crate::proto::{CreateKey, EntityKind, PutKeyPolicy};
 
 /// The greatest version of commands and records that this software understands. What a command
 /// needs says the command.
-pub const CLUSTER_VERSION: u32 = 4;
+pub const CLUSTER_VERSION: u32 = 5;
 /// The version that every software understands.
 pub const FIRST_VERSION: u32 = 1;
 
@@ -23,6 +23,8 @@ pub const LATE_USES_VERSION: u32 = 4;
 
 /// Commands that a service forwarded.
 pub const FORWARDING_VERSION: u32 = 4;
+/// Commands that say which policies narrow their author's session.
+pub const SESSION_POLICIES_VERSION: u32 = 5;
 
 /// Roles, their sessions, and all commands whose author acts in a session.
 pub const ROLES_VERSION: u32 = 3;
@@ -33,6 +35,12 @@ pub const OIDC_VERSION: u32 = 4;
 pub fn least_version(operation: &Operation) -> u32 {
     match operation {
         Operation::RecordKeyUses(op) if op.ahead_ms > 0 => LATE_USES_VERSION,
+        Operation::CreateKey(CreateKey { lockout_check: Some(check), .. })
+        | Operation::PutKeyPolicy(PutKeyPolicy { lockout_check: Some(check), .. })
+            if !check.session_policy.is_empty() =>
+        {
+            SESSION_POLICIES_VERSION
+        }
         Operation::CreateKey(op) if op.origin == u32::from(Origin::External.code()) => LIFE_OF_KEYS,
         Operation::EnableKeyRotation(_)
         | Operation::DisableKeyRotation(_)

@@ -10,6 +10,7 @@ pub(crate) use directory::Directory;
 pub use directory::PolicyUse;
 pub use model::{Group, ManagedPolicy, OidcProvider, Permissions, PolicyVersion, Role, User};
 pub use queries::NamedPolicy;
+pub(crate) use queries::in_force;
 pub(crate) use records::{group, managed_policy, oidc_provider, role, user};
 pub(crate) use records::{
     load_group, load_managed_policy, load_oidc_provider, load_role, load_user,

@@ -216,7 +216,8 @@ impl View {
     }
 }
 
-fn in_force(policy: &ManagedPolicy) -> NamedPolicy {
+/// What a managed policy says now.
+pub(crate) fn in_force(policy: &ManagedPolicy) -> NamedPolicy {
     let name = policy.arn().to_string();
     NamedPolicy { name, policy: policy.default_version().policy.clone() }
 }

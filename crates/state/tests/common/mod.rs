@@ -40,6 +40,7 @@ pub fn command(time_ms: u64, operation: Operation) -> Command {
         session_issued_ms: 0,
         via_access_key_id: String::new(),
         provider_id: String::new(),
+        session_policy_ids: Vec::new(),
         operation: Some(operation),
     }
 }

@@ -12,8 +12,8 @@ use crate::proto::{Command, Reason};
 use crate::transition::Transition;
 
 /// A command whose author lost a right after the request was authorised decides nothing any more.
-/// An author is an access key, a user or a role, the session of either with the OIDC provider that
-/// answered for it, and the account of all.
+/// An author is an access key, a user or a role, the session of either with the managed policies that
+/// narrow it and the OIDC provider that answered for it, and the account of all.
 pub(in crate::apply) fn check_author(
     next: &Transition<'_>,
     command: &Command,
@@ -23,6 +23,9 @@ pub(in crate::apply) fn check_author(
     let role: Option<RoleId> = unique_id(&command.role_id)?;
     check_credential(next, command, user)?;
     check_service(next, command)?;
+    for id in &command.session_policy_ids {
+        check_policy(next, parse(id)?, at)?;
+    }
     if let Some(id) = user {
         let user = next.view.user(&id).ok_or(Refusal::Stale)?;
         check_account(next, user.account, at)?;
