@@ -151,6 +151,16 @@ def test_who_signs_in_has_a_profile(world, tmp_path, monkeypatch):
     who = session.client("sts", **place).get_caller_identity()["Arn"]
     assert who == f"arn:aws:sts::{ACCOUNT}:assumed-role/people/ada"
     kms = session.client("kms", **place)
+    made = session.get_credentials().get_frozen_credentials()
+    told = clean_environment(
+        AWS_ACCESS_KEY_ID=made.access_key,
+        AWS_SECRET_ACCESS_KEY=made.secret_key,
+        AWS_SESSION_TOKEN=made.token,
+        AWS_REGION=REGION,
+        AWS_ENDPOINT_URL_KMS=world.server.endpoint,
+    )
+    shown = subprocess.run([str(binary()), "key", "list"], env=told, capture_output=True, text=True)
+    assert shown.returncode == 0, shown.stderr
     key = kms.create_key()["KeyMetadata"]["KeyId"]
     blob = kms.encrypt(KeyId=key, Plaintext=b"hello")["CiphertextBlob"]
     assert kms.decrypt(CiphertextBlob=blob)["Plaintext"] == b"hello"

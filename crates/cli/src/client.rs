@@ -28,6 +28,7 @@ pub struct Client {
     region: String,
     access_key_id: String,
     secret_access_key: String,
+    session_token: Option<String>,
 }
 
 /// An error that the service answered.
@@ -69,6 +70,7 @@ impl Client {
             region: first(&["AWS_REGION", "AWS_DEFAULT_REGION"]).unwrap_or("us-east-1".into()),
             access_key_id: variable("AWS_ACCESS_KEY_ID")?,
             secret_access_key: variable("AWS_SECRET_ACCESS_KEY")?,
+            session_token: first(&["AWS_SESSION_TOKEN"]).filter(|token| !token.is_empty()),
         })
     }
 
@@ -108,7 +110,7 @@ impl Client {
         let credentials = sigv4::Credentials {
             access_key_id: &self.access_key_id,
             secret_access_key: &self.secret_access_key,
-            session_token: None,
+            session_token: self.session_token.as_deref(),
         };
         let since = SystemTime::now().duration_since(UNIX_EPOCH)?;
         let now = UnixMillis(u64::try_from(since.as_millis())?);
