@@ -23,6 +23,7 @@ pub const LATE_USES_VERSION: u32 = 4;
 
 /// Commands that a service forwarded.
 pub const FORWARDING_VERSION: u32 = 4;
+
 /// Commands that say which policies narrow their author's session.
 pub const SESSION_POLICIES_VERSION: u32 = 5;
 
