@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import os
 import subprocess
+import uuid
 import xml.etree.ElementTree as tree
 from dataclasses import dataclass
 from urllib.parse import urlencode
@@ -52,6 +53,10 @@ class Service:
 
     def forward(self, request, **changed):
         """The credentials for whoever signed a request, and who that is: the reply's elements."""
+        return self.ask(self.form(request, **changed))
+
+    def form(self, request, **changed):
+        """The parameters that tell of a request."""
         url = urllib3.util.parse_url(request.url)
         form = {"Method": request.method, "Path": url.request_uri}
         if "x-amz-content-sha256" not in request.headers:
@@ -61,18 +66,30 @@ class Service:
             value = value.decode() if isinstance(value, bytes) else value
             form[f"Headers.member.{number}.Name"] = name
             form[f"Headers.member.{number}.Value"] = value
-        return self.ask(form)
+        return form
 
     def ask(self, form):
-        """A GetForwardAccessToken with these parameters."""
+        """A GetForwardAccessToken with these parameters: the reply's elements."""
+        return self.send(self.call(form))
+
+    def call(self, form):
+        """The same, signed and not sent yet; every node takes it."""
         form = {"Action": "GetForwardAccessToken", "Version": "2011-06-15"} | form
         body = urlencode(form)
         request = botocore.awsrequest.AWSRequest("POST", f"{self.node.endpoint}/", data=body)
         request.headers["Content-Type"] = "application/x-www-form-urlencoded"
+        request.headers["Host"] = urllib3.util.parse_url(self.node.endpoint).netloc
+        # Each call counts once: no two are signed alike.
+        request.headers["amz-sdk-invocation-id"] = str(uuid.uuid4())
         own = botocore.credentials.Credentials(*self.keys)
         botocore.auth.SigV4Auth(own, "sts", REGION).add_auth(request)
-        request = request.prepare()
-        reply = self.node.send(request)
+        prepared = request.prepare()
+        prepared.url = "/"
+        return prepared
+
+    def send(self, call):
+        """Sends a call, which may have been sent before."""
+        reply = self.node.send(call)
         root = tree.fromstring(reply.text)
         if reply.status != 200:
             error = root.find(f"{NAMESPACE}Error")
@@ -81,7 +98,10 @@ class Service:
 
     def acting_for(self, request, **changed):
         """A client of KMS that acts for whoever signed the request."""
-        reply = self.forward(request, **changed)
+        return self.client_of(self.forward(request, **changed))
+
+    def client_of(self, reply):
+        """A client of KMS with the credentials that a reply gave."""
         keys = [reply[name] for name in ("AccessKeyId", "SecretAccessKey", "SessionToken")]
         return self.node.client(credentials=keys)
 

@@ -1,5 +1,6 @@
 """Services: for users by what these signed, and for themselves."""
 
+import contextlib
 import datetime
 import json
 
@@ -178,6 +179,19 @@ class TestForAUser:
             call()
 
 
+@contextlib.contextmanager
+def earlier(monkeypatch, **ago):
+    """What is signed in the block was signed so long ago."""
+    real = botocore.auth.get_current_datetime
+
+    def then(*arguments, **named):
+        return real(*arguments, **named) - datetime.timedelta(**ago)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(botocore.auth, "get_current_datetime", then)
+        yield
+
+
 class TestWhatIsNotAuthentic:
     CODE = "InvalidForwardedRequest"
 
@@ -240,21 +254,36 @@ class TestWhatIsNotAuthentic:
         assert self.code(s3, put_object(user.credentials, signer=Signer, body=b"")) == self.CODE
 
     def test_an_old_one(self, s3, user, monkeypatch):
-        real = botocore.auth.get_current_datetime
-
-        def earlier(*arguments, **named):
-            return real(*arguments, **named) - datetime.timedelta(minutes=6)
-
-        monkeypatch.setattr(botocore.auth, "get_current_datetime", earlier)
-        request = put_object(user.credentials)
-        monkeypatch.undo()
+        with earlier(monkeypatch, minutes=6):
+            request = put_object(user.credentials)
         assert self.code(s3, request) == self.CODE
 
     def test_a_second_time_gives_no_more(self, s3, user):
+        """Users sign two equal requests of one second alike, so that it is no replay."""
         request = put_object(user.credentials)
         first, second = s3.forward(request), s3.forward(request)
         assert first["Expiration"] == second["Expiration"]
         assert first["AccessKeyId"] != second["AccessKeyId"]
+
+    def test_a_call_of_the_service_that_somebody_else_sends_again(self, s3, user):
+        """Nor does that end what the service was given."""
+        call = s3.call(s3.form(put_object(user.credentials)))
+        kms = s3.client_of(s3.send(call))
+        for _ in range(3):
+            caught = refusal(lambda: s3.send(call))
+            assert caught.code == self.CODE and "before" in caught.message
+        assert kms.list_keys()
+
+    def test_an_old_call_of_the_service(self, s3, user, monkeypatch):
+        with earlier(monkeypatch, minutes=6):
+            old = s3.call(s3.form(put_object(user.credentials)))
+        assert refusal(lambda: s3.send(old)).code == "SignatureDoesNotMatch"
+
+    def test_one_that_was_refused_counts_still(self, s3, logs, user):
+        """Another service's try takes nothing away."""
+        request = put_object(user.credentials)
+        assert self.code(logs, request) == self.CODE
+        assert s3.forward(request)["SecretAccessKey"]
 
     def test_what_one_service_was_given_another_cannot_forward(self, server, s3, logs, user):
         reply = s3.forward(put_object(user.credentials))
@@ -313,6 +342,11 @@ class TestWhatEndsIt:
         iam_of(server).update_access_key(UserName=user.name, AccessKeyId=key, Status="Inactive")
         self.ended(kms)
 
+    def test_the_users_access_key_that_is_gone(self, server, user, kms):
+        key = user.credentials[0]
+        iam_of(server).delete_access_key(UserName=user.name, AccessKeyId=key)
+        self.ended(kms)
+
     def test_the_users_policy(self, server, user, kms):
         put_policy(iam_of(server), user.name, deny("kms:*"))
         with refused("AccessDeniedException"):
@@ -344,9 +378,9 @@ class TestWhatEndsIt:
         second = printed(server, "service", "new-key", service.name)
         put_policy(iam_of(server), user.name, allow("kms:*"))
         key = new_key(server)
-        request = put_object(user.credentials, service="backup")
-        old = service.acting_for(request)
-        new = Service(server, service.name, second).acting_for(request)
+        old = service.acting_for(put_object(user.credentials, service="backup"))
+        newer = Service(server, service.name, second)
+        new = newer.acting_for(put_object(user.credentials, service="backup"))
         done = server.run("service", "delete-key", service.name, service.keys[0])
         assert done.returncode == 0, done.stderr
         with refused("UnrecognizedClientException"):

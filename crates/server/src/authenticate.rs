@@ -125,6 +125,21 @@ fn signed(
     })
 }
 
+/// The signature of a request that is signed, and when that was.
+///
+/// # Errors
+/// There is none, or none that can be read.
+pub(crate) fn signature(request: &WireRequest) -> Result<(String, UnixMillis), Rejection> {
+    let signed = request.signed();
+    let authorization = sigv4::parse(&signed)?;
+    Ok((authorization.signature.to_owned(), signed_at(&authorization)))
+}
+
+fn signed_at(authorization: &Authorization<'_>) -> UnixMillis {
+    let seconds = u64::try_from(authorization.date.seconds).unwrap_or_default();
+    UnixMillis(seconds.saturating_mul(1000))
+}
+
 /// Who signed a request that a service was sent, and when.
 pub(crate) fn forwarded(
     forwarded: &Forwarded<'_>,
@@ -142,8 +157,7 @@ pub(crate) fn forwarded(
         let Forwarded { request, payload } = forwarded;
         sigv4::verify_forwarded(request, &authorization, key, *payload, &expect)
     })?;
-    let signed = u64::try_from(authorization.date.seconds).unwrap_or_default();
-    Ok((caller, UnixMillis(signed.saturating_mul(1000))))
+    Ok((caller, signed_at(&authorization)))
 }
 
 /// A request that a service was sent: all of it that was signed.

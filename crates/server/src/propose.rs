@@ -41,15 +41,20 @@ impl Operation {
 }
 
 impl Author<'_> {
-    /// The command of an operation.
-    pub(crate) fn command(&self, request_id: [u8; 32], operation: Operation) -> Command {
+    /// The command of an operation. An empty request id is of one that must not come twice.
+    pub(crate) fn command(
+        &self,
+        request_id: impl Into<Vec<u8>>,
+        operation: impl Into<Operation>,
+    ) -> Command {
+        let operation = operation.into();
         let Caller { principal, session, .. } = self.caller;
         let via = self.caller.via();
         let least = least_version(&operation.0);
         let provider = session.as_ref().and_then(|session| session.provider.as_ref());
         let session_policy_ids = self.session_policy_ids();
         Command {
-            request_id: request_id.to_vec(),
+            request_id: request_id.into(),
             time_ms: 0,
             principal: principal.author_arn(),
             user_id: principal.user_id().unwrap_or_default().to_owned(),
@@ -103,7 +108,7 @@ pub(crate) async fn attempt(
     operation: impl Into<Operation>,
 ) -> Result<outcome::Result, Failure> {
     let author = Author { caller: &call.caller, view: &call.view };
-    let mut command = author.command(call.idempotency()?, operation.into());
+    let mut command = author.command(call.idempotency()?, operation);
     // A member of an older version could not apply them.
     if call.view.cluster_version() >= Quotas::VERSION {
         call.region.quotas.resources.put_into(&mut command);
@@ -236,6 +241,8 @@ pub(crate) fn rejection(call: &Call<'_>, reason: proto::Reason) -> Error {
         | Reason::AccessKeyLimit
         | Reason::OidcProviderExists
         | Reason::OidcProviderNotFound
+        | Reason::AlreadyForwarded
+        | Reason::ForwardedLimit
         | Reason::OidcProviderLimit
         | Reason::ClientIdLimit
         | Reason::UniqueIdExists => messages::internal(),
@@ -280,6 +287,7 @@ operations!(
     RotateKey,
     ImportMaterial,
     DeleteMaterial,
+    RecordForwarded,
     CreateUser,
     CreateGroup,
     CreateManagedPolicy,

@@ -14,6 +14,7 @@
 
 mod apply;
 mod erasures;
+mod forwarded;
 mod iam;
 mod model;
 mod own;
@@ -32,8 +33,9 @@ pub mod proto {
 }
 
 pub use apply::{
-    Applied, CLUSTER_VERSION, FIRST_VERSION, FORWARDING_VERSION, LATE_USES_VERSION, OIDC_VERSION,
-    ROLES_VERSION, SESSION_POLICIES_VERSION, UnknownCommand, apply, least_version,
+    Applied, CLUSTER_VERSION, FIRST_VERSION, FORWARDED_ONCE_VERSION, FORWARDING_VERSION,
+    LATE_USES_VERSION, OIDC_VERSION, ROLES_VERSION, SESSION_POLICIES_VERSION, UnknownCommand,
+    apply, least_version,
 };
 pub use erasures::{Erasures, LostMaterial};
 pub use iam::policy_size;
@@ -74,6 +76,11 @@ pub mod limits {
     pub const REQUEST_MEMORY_MS: u64 = 10 * 60 * 1000;
     /// How many results are kept at most.
     pub const REQUEST_MEMORY_COUNT: usize = 200_000;
+    /// How long after a service signed a call it may be given credentials by it, in milliseconds:
+    /// nodes allow half of it, by clocks that may be wrong.
+    pub const FORWARDED_MEMORY_MS: u64 = 10 * 60 * 1000;
+    /// How many such calls are kept in mind at most.
+    pub const FORWARDED_MEMORY_COUNT: usize = 1_000_000;
     /// Users that one account may have.
     pub const USERS_PER_ACCOUNT: usize = 5_000;
     /// Groups that one account may have.

@@ -12,6 +12,7 @@ use keystead_types::{
 use prost::Message;
 
 use crate::erasures::{Erased, LostMaterial};
+use crate::forwarded::Forwarding;
 use crate::iam;
 use crate::model::{
     Account, Alias, Authority, Credential, DomainKey, Key, KeyUse, Material, MaterialRotation,
@@ -86,6 +87,10 @@ pub(crate) fn load(
         }
         rows::ERASED => {
             into.put_erased(Erased::from_record(&decode("erased", value)?));
+        }
+        rows::FORWARDED => {
+            let found = Forwarding::from_record(&decode("forwarding", value)?);
+            into.put_forwarded(found.ok_or(corrupt("forwarding"))?);
         }
         rows::REQUEST_CHUNK => {
             let number = rows::chunk_of(row).ok_or(corrupt("request chunk"))?;

@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 
 use keystead_types::{
     AccessKeyId, AccountId, AliasName, GrantId, GroupId, KeyId, NodeId, OidcProviderId, PolicyId,
-    RoleId, UserId,
+    RoleId, UnixMillis, UserId,
 };
 
 /// The first bytes that rows of the state use; the rest is the store's own.
@@ -40,6 +40,7 @@ pub(crate) const LOST_MATERIAL: u8 = 0x25;
 pub(crate) const ERASED: u8 = 0x26;
 pub(crate) const ROLE: u8 = 0x27;
 pub(crate) const OIDC_PROVIDER: u8 = 0x28;
+pub(crate) const FORWARDED: u8 = 0x2D;
 
 pub(crate) fn cluster() -> Vec<u8> {
     vec![CLUSTER]
@@ -121,6 +122,10 @@ pub(crate) fn role(id: RoleId) -> Vec<u8> {
 
 pub(crate) fn oidc_provider(id: OidcProviderId) -> Vec<u8> {
     row(OIDC_PROVIDER, &[&name_hash(&id.to_string())])
+}
+
+pub(crate) fn forwarded(signed: UnixMillis, digest: &[u8; 32]) -> Vec<u8> {
+    row(FORWARDED, &[&signed.0.to_be_bytes(), digest])
 }
 
 /// The first half of the SHA-256 of a name: short, and telling nothing but equality.

@@ -9,6 +9,7 @@ use prost::Message;
 use rpds::HashTrieMapSync;
 
 use crate::erasures::{Erased, LostMaterial, loses_material};
+use crate::forwarded::Forwarding;
 use crate::model::{Account, Alias, Authority, Credential, DomainKey, Grant, Key, KeyUse, Policy};
 use crate::records;
 use crate::requests::{Remembered, RequestChunk, chunk_number};
@@ -225,6 +226,17 @@ impl<'v> Transition<'v> {
     pub(crate) fn forget_erased(&mut self, erased: Erased) {
         self.view.erasures.forget_erased(erased);
         self.changes.push(delete(rows::erased(erased.node, erased.through)));
+    }
+
+    pub(crate) fn put_forwarded(&mut self, forwarding: Forwarding) {
+        let row = rows::forwarded(forwarding.signed, &forwarding.digest);
+        self.changes.push(put(row, forwarding.record().encode_to_vec()));
+        self.view.forwarded.put(forwarding);
+    }
+
+    pub(crate) fn forget_forwarded(&mut self, forwarding: Forwarding) {
+        self.changes.push(delete(rows::forwarded(forwarding.signed, &forwarding.digest)));
+        self.view.forwarded.forget(forwarding);
     }
 
     pub(crate) fn put_use(&mut self, key_use: KeyUse) {

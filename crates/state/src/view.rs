@@ -10,6 +10,7 @@ use rpds::{HashTrieMapSync, RedBlackTreeMapSync, RedBlackTreeSetSync};
 
 use crate::apply;
 use crate::erasures::{Erased, Erasures, LostMaterial};
+use crate::forwarded::{Forwarding, Forwardings};
 use crate::iam::{self, Directory, Group, ManagedPolicy, OidcProvider, Role, User};
 use crate::model::{
     Account, Alias, Authority, Credential, DomainKey, Grant, Key, KeyUse, Policy, SealedRoot,
@@ -42,6 +43,7 @@ pub struct View {
     /// When the first material of a key expires.
     pub(crate) expiries: RedBlackTreeSetSync<(UnixMillis, KeyId)>,
     pub(crate) erasures: Erasures,
+    pub(crate) forwarded: Forwardings,
     pub(crate) directory: Directory,
     pub(crate) grants: HashTrieMapSync<GrantId, Arc<Grant>>,
     pub(crate) grants_by_key: RedBlackTreeSetSync<(KeyId, GrantId)>,
@@ -98,6 +100,7 @@ impl Default for View {
             rotations: RedBlackTreeSetSync::default(),
             expiries: RedBlackTreeSetSync::default(),
             erasures: Erasures::default(),
+            forwarded: Forwardings::default(),
             directory: Directory::default(),
             grants: HashTrieMapSync::default(),
             grants_by_key: RedBlackTreeSetSync::default(),
@@ -200,7 +203,8 @@ impl View {
         let iam = directory.users.size() + directory.groups.size() + directory.roles.size();
         let iam = iam + directory.oidc_providers.size();
         let keys = self.keys.size() + self.uses.size() + self.grants.size();
-        small + others + iam + directory.policies.size() + keys + self.erasures.row_count()
+        let told = self.erasures.row_count() + self.forwarded.count();
+        small + others + iam + directory.policies.size() + keys + told
     }
 
     /// How many policies are stored; equal documents are one.
@@ -322,6 +326,9 @@ impl View {
             self.erasures.told().map(|e| (rows::erased(e.node, e.through), Row::Erased(e))),
         );
         list.extend(
+            self.forwarded.all().map(|f| (rows::forwarded(f.signed, &f.digest), Row::Forwarded(f))),
+        );
+        list.extend(
             self.request_chunks
                 .iter()
                 .map(|(number, chunk)| (rows::request_chunk(*number), Row::Requests(chunk))),
@@ -349,6 +356,7 @@ enum Row<'a> {
     Use(&'a KeyUse),
     Lost(&'a LostMaterial),
     Erased(Erased),
+    Forwarded(Forwarding),
     Requests(&'a RequestChunk),
 }
 
@@ -372,6 +380,7 @@ impl Row<'_> {
             Self::Use(key_use) => key_use.record().encode_to_vec(),
             Self::Lost(lost) => lost.record().encode_to_vec(),
             Self::Erased(erased) => erased.record().encode_to_vec(),
+            Self::Forwarded(forwarding) => forwarding.record().encode_to_vec(),
             Self::Requests(chunk) => chunk.record().to_vec(),
         }
     }

@@ -235,6 +235,11 @@ fn operation() -> impl Strategy<Value = Operation> {
         1 => (any::<u64>(), any::<u64>()).prop_map(|(node_id, through)| {
             Operation::RecordErased(proto::RecordErased { node_id, through })
         }),
+        1 => (proptest::collection::vec(any::<u8>(), 31..=33), any::<u64>()).prop_map(
+            |(digest, signed_ms)| {
+                Operation::RecordForwarded(proto::RecordForwarded { digest, signed_ms })
+            }
+        ),
         4 => iam::operation(),
         4 => iam::odd::operation(),
     ]

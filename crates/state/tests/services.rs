@@ -8,7 +8,7 @@ use common::*;
 use keystead_state::proto::command::Operation;
 use keystead_state::proto::outcome::Result as OutcomeResult;
 use keystead_state::proto::{self, Reason};
-use keystead_state::{Command, Quotas};
+use keystead_state::{Command, Quotas, View, apply, limits};
 use keystead_types::Principal;
 
 const SERVICE: u64 = 777_777_777_777;
@@ -113,4 +113,73 @@ fn what_a_service_forwarded_ends_with_the_service() {
     assert_eq!(replica.run(Operation::DeleteAccessKey(delete)), done());
     let at = replica.view.applied();
     assert_eq!(forwarded(&mut replica, at, later), stale());
+}
+
+/// Of a call that a service signed at `signed_ms`, the `number`-th at that time.
+fn record(number: u32, signed_ms: u64) -> Operation {
+    let mut digest = vec![7; 32];
+    digest[..4].copy_from_slice(&number.to_be_bytes());
+    Operation::RecordForwarded(proto::RecordForwarded { digest, signed_ms })
+}
+
+#[test]
+fn a_call_that_forwards_counts_once() {
+    let mut replica = region();
+    let signed = replica.view.clock().0;
+    let before = || rejected(Reason::AlreadyForwarded);
+    assert_eq!(replica.run(record(1, signed)), done());
+    for _ in 0..2 {
+        assert_eq!(replica.run(record(1, signed)), before());
+        replica.reload();
+    }
+    assert_eq!(replica.run(record(2, signed)), done(), "another one, signed at the same time");
+    replica.wait(limits::FORWARDED_MEMORY_MS - 1 - (replica.view.clock().0 - signed));
+    assert_eq!(replica.run(record(1, signed)), before());
+}
+
+#[test]
+fn it_is_refused_when_it_is_forgotten_too() {
+    let mut replica = region();
+    let signed = replica.view.clock().0;
+    let rows = |replica: &Replica| replica.view.rows().filter(|(key, _)| key[0] == 0x2D).count();
+    for number in 0..20 {
+        assert_eq!(replica.run(record(number, signed)), done());
+    }
+    assert_eq!(rows(&replica), 20);
+    replica.wait(limits::FORWARDED_MEMORY_MS);
+    assert_eq!(replica.run(record(1, signed)), rejected(Reason::AlreadyForwarded));
+    assert_eq!(replica.run(record(99, signed)), rejected(Reason::AlreadyForwarded), "as old");
+    let later = replica.view.clock().0;
+    for number in 0..5 {
+        assert_eq!(replica.run(record(number, later)), done());
+    }
+    assert_eq!(rows(&replica), 5, "each makes room");
+}
+
+#[test]
+fn the_memory_of_such_calls_has_an_end() {
+    let mut replica = region();
+    let signed = replica.view.clock().0;
+    let apply = |view: &mut View, number: u32| {
+        let index = view.applied() + 1;
+        let outcome = apply(view, index, &command(0, record(number, signed))).unwrap().outcome;
+        outcome.result.unwrap()
+    };
+    let most = u32::try_from(limits::FORWARDED_MEMORY_COUNT).unwrap();
+    for number in 0..most {
+        assert_eq!(apply(&mut replica.view, number), done());
+    }
+    assert_eq!(apply(&mut replica.view, most), rejected(Reason::ForwardedLimit));
+    assert_eq!(apply(&mut replica.view, 0), rejected(Reason::AlreadyForwarded));
+}
+
+#[test]
+fn what_is_no_digest_is_not_remembered() {
+    let mut replica = region();
+    for digest in [vec![], vec![1; 31], vec![1; 33]] {
+        let odd =
+            Operation::RecordForwarded(proto::RecordForwarded { digest, signed_ms: u64::MAX });
+        assert_eq!(replica.run(odd), rejected(Reason::Malformed));
+    }
+    assert_eq!(replica.run(record(1, u64::MAX)), done());
 }

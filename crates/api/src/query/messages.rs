@@ -229,6 +229,12 @@ pub fn forwarded_request(why: impl Display) -> Fault {
     Fault::new(FaultCode::InvalidForwardedRequest, text)
 }
 
+/// A call of a service that came before.
+pub fn forwarded_before() -> Fault {
+    let text = "This call was made before. Each counts once: sign in it what no other call has.";
+    Fault::new(FaultCode::InvalidForwardedRequest, text)
+}
+
 /// Somebody who is no service and forwards a request.
 pub fn only_services_forward(principal: impl Display) -> Fault {
     let text = format!(

@@ -1,54 +1,105 @@
 //! GetForwardAccessToken: credentials with which a service uses keys for whoever signed a request
 //! to it.
 //!
-//! The user's signature is all the authority there is, and it ends a quarter of an hour after the
-//! time that the user signed: a request that is forwarded twice gives nothing that the first time
-//! did not give, and one older than the skew of clocks gives nothing at all.
+//! The user's signature is all the authority there is. It ends a quarter of an hour after the time
+//! that the user signed, and a request older than the skew of clocks gives nothing at all. That the
+//! user sent it twice is the service's word, as two requests of one second may have one signature.
+//! But each call of the service counts once: whoever sees one gets nothing by sending it again.
 
+use futures::future::BoxFuture;
 use http::{HeaderMap, HeaderName, HeaderValue};
-use keystead_api::query::{Fault, messages};
+use keystead_api::query::{self as wire, Fault, STS_NAMESPACE, messages};
 use keystead_api::sts;
-use keystead_state::View;
+use keystead_crypto::digest::sha256;
+use keystead_state::proto::{self, Reason, outcome};
+use keystead_state::{FORWARDED_ONCE_VERSION, View};
 use keystead_types::{Principal, ServiceName, UnixMillis};
 
-use super::{Beginning, Operation, credentials, issuer_of, shown};
+use super::{Beginning, credentials, issuer_of, shown};
 use crate::audit::{Parameters, Record};
 use crate::authenticate::{self, Caller, Denied, Forwarded};
-use crate::front::QueryCall;
+use crate::front::{Attempted, QueryCall};
+use crate::pipeline::Failure;
+use crate::propose::Author;
 use crate::sessions::{Holder, Session, Via};
 use crate::sigv4;
 
 /// How long after the user's signature a service may act for the user, in milliseconds.
 const LIFETIME_MS: u64 = 15 * 60 * 1000;
 
-impl Operation for sts::GetForwardAccessTokenRequest {
-    type Output = sts::GetForwardAccessTokenResponse;
+const OPERATION: &str = "GetForwardAccessToken";
 
-    const OPERATION: &'static str = "GetForwardAccessToken";
-
-    fn record(&self) -> Parameters {
-        Parameters::of(&Self { headers: Vec::new(), ..self.clone() })
-    }
-
-    /// Policies have no say: what the user may do is asked when the service uses a key.
-    fn answer(&self, call: &QueryCall<'_>, record: &mut Record) -> Result<Self::Output, Fault> {
+/// Policies have no say: what the user may do is asked when the service uses a key.
+pub(super) fn handle<'a>(
+    call: &'a QueryCall<'a>,
+    record: &'a mut Record,
+) -> BoxFuture<'a, Attempted> {
+    Box::pin(async move {
+        let input: sts::GetForwardAccessTokenRequest = wire::decode(call.form)?;
+        record.parameters(Parameters::of(&sts::GetForwardAccessTokenRequest {
+            headers: Vec::new(),
+            ..input.clone()
+        }));
         let Principal::Service { name, .. } = &call.caller.principal else {
-            return Err(messages::only_services_forward(&call.caller.principal));
+            return Err(messages::only_services_forward(&call.caller.principal).into());
         };
-        let (user, signed) = signer(self, call, name)?;
-        let expires = UnixMillis(signed.0.saturating_add(LIFETIME_MS));
-        let session = forwarded(call, name, &user, expires)?;
-        let output = Self::Output {
-            credentials: Some(credentials(call.region, &session)?),
-            caller: Some(sts::GetCallerIdentityResponse {
-                user_id: Some(user.principal.unique_id()),
-                account: Some(user.principal.account().to_string()),
-                arn: Some(user.principal.to_string()),
-            }),
-        };
+        let (user, signed) = signer(&input, call, name)?;
+        let output = answer(call, name, &user, signed)?;
+        count_once(call, record).await?;
         let credentials = output.credentials.as_ref().map(shown);
-        record.response(Parameters::of(&Self::Output { credentials, ..output.clone() }));
-        Ok(output)
+        record.response(Parameters::of(&sts::GetForwardAccessTokenResponse {
+            credentials,
+            ..output.clone()
+        }));
+        Ok(wire::encode(OPERATION, STS_NAMESPACE, call.id, &output))
+    })
+}
+
+fn answer(
+    call: &QueryCall<'_>,
+    service: &ServiceName,
+    user: &Caller,
+    signed: UnixMillis,
+) -> Result<sts::GetForwardAccessTokenResponse, Fault> {
+    let session = forwarded(call, service, user, signed.plus(LIFETIME_MS))?;
+    Ok(sts::GetForwardAccessTokenResponse {
+        credentials: Some(credentials(call.region, &session)?),
+        caller: Some(sts::GetCallerIdentityResponse {
+            user_id: Some(user.principal.unique_id()),
+            account: Some(user.principal.account().to_string()),
+            arn: Some(user.principal.to_string()),
+        }),
+    })
+}
+
+/// Lets the region remember the call, so that no node takes it again. There is no request id, by
+/// which the first result would be given once more.
+async fn count_once(call: &QueryCall<'_>, record: &mut Record) -> Result<(), Failure<Fault>> {
+    // Members of an older version would stop at the command.
+    if call.view.cluster_version() < FORWARDED_ONCE_VERSION {
+        return Ok(());
+    }
+    let unsigned = |_| messages::internal();
+    let (signature, at) = authenticate::signature(call.request).map_err(unsigned)?;
+    let digest = sha256(signature.as_bytes()).to_vec();
+    let operation = proto::RecordForwarded { digest, signed_ms: at.0 };
+    let author = Author { caller: &call.caller, view: &call.view };
+    let command = author.command([], operation);
+    let applied = call.region.propose(command).await.map_err(Fault::from)?;
+    record.index(applied.index);
+    match applied.outcome.result {
+        Some(outcome::Result::Done(_)) => Ok(()),
+        Some(outcome::Result::Stale(_)) => Err(Failure::Stale),
+        Some(outcome::Result::Rejected(rejected)) => Err(refusal(rejected.reason()).into()),
+        _ => Err(messages::internal().into()),
+    }
+}
+
+fn refusal(reason: Reason) -> Fault {
+    match reason {
+        Reason::AlreadyForwarded => messages::forwarded_before(),
+        Reason::ForwardedLimit => keystead_api::messages::throttled().into(),
+        _ => messages::internal(),
     }
 }
 

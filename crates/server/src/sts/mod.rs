@@ -26,7 +26,7 @@ use crate::sessions::{self, Holder, Issuer, Session};
 pub(crate) const OPERATIONS: &[(&str, Handler)] = &[
     ("AssumeRole", handle::<sts::AssumeRoleRequest>),
     ("GetCallerIdentity", handle::<sts::GetCallerIdentityRequest>),
-    ("GetForwardAccessToken", handle::<sts::GetForwardAccessTokenRequest>),
+    ("GetForwardAccessToken", get_forward_access_token::handle),
     ("GetSessionToken", handle::<sts::GetSessionTokenRequest>),
 ];
 

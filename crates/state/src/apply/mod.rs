@@ -3,6 +3,7 @@
 mod aliases;
 mod cluster;
 mod erasures;
+mod forwarded;
 mod grants;
 mod iam;
 mod imports;
@@ -18,8 +19,8 @@ mod versions;
 use keystead_types::{KeyId, KeyManager, UnixMillis};
 pub(crate) use requests::recall;
 pub use versions::{
-    CLUSTER_VERSION, FIRST_VERSION, FORWARDING_VERSION, LATE_USES_VERSION, OIDC_VERSION,
-    ROLES_VERSION, SESSION_POLICIES_VERSION, least_version,
+    CLUSTER_VERSION, FIRST_VERSION, FORWARDED_ONCE_VERSION, FORWARDING_VERSION, LATE_USES_VERSION,
+    OIDC_VERSION, ROLES_VERSION, SESSION_POLICIES_VERSION, least_version,
 };
 
 use crate::model::Key;
@@ -140,6 +141,7 @@ fn execute(next: &mut Transition<'_>, command: &Command, operation: &Operation) 
         Operation::RotateDueKeys(op) => rotation::rotate_due(next, op),
         Operation::RecordKeyUses(op) => uses::record(next, op),
         Operation::RecordErased(op) => erasures::record(next, op),
+        Operation::RecordForwarded(op) => forwarded::record(next, op),
         Operation::RaiseVersion(op) => cluster::raise_version(next, command.version, op),
         Operation::ImportMaterial(op) => imports::import(next, at, op),
         Operation::DeleteMaterial(op) => imports::delete(next, at, op),

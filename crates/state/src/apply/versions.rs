@@ -7,7 +7,7 @@ use crate::proto::{CreateKey, EntityKind, PutKeyPolicy};
 
 /// The greatest version of commands and records that this software understands. What a command
 /// needs says the command.
-pub const CLUSTER_VERSION: u32 = 5;
+pub const CLUSTER_VERSION: u32 = 6;
 /// The version that every software understands.
 pub const FIRST_VERSION: u32 = 1;
 
@@ -26,6 +26,9 @@ pub const FORWARDING_VERSION: u32 = 4;
 
 /// Commands that say which policies narrow their author's session.
 pub const SESSION_POLICIES_VERSION: u32 = 5;
+
+/// Calls of services that count once.
+pub const FORWARDED_ONCE_VERSION: u32 = 6;
 
 /// Roles, their sessions, and all commands whose author acts in a session.
 pub const ROLES_VERSION: u32 = 3;
@@ -64,6 +67,7 @@ pub fn least_version(operation: &Operation) -> u32 {
         | Operation::AddClientId(_)
         | Operation::RemoveClientId(_)
         | Operation::PutThumbprints(_) => OIDC_VERSION,
+        Operation::RecordForwarded(_) => FORWARDED_ONCE_VERSION,
         Operation::RaiseVersion(op) => op.version,
         _ => match entity_kind(operation) {
             Some(EntityKind::Role) => ROLES_VERSION,

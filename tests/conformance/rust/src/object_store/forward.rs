@@ -1,7 +1,8 @@
 //! What a service does with a request of its user: it shows the node the signature, and is given
 //! credentials to act with for whoever made it.
 
-use std::time::SystemTime;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_config::BehaviorVersion;
 use aws_credential_types::Credentials;
@@ -24,12 +25,17 @@ use crate::Failure;
 /// Longest answer, in bytes.
 const MAX_ANSWER: usize = 64 << 10;
 
+/// A header that is signed along and tells calls of one second apart.
+const ONCE: &str = "amz-sdk-invocation-id";
+
 /// Asks a node for the authority of users.
 pub struct Forwarder {
     endpoint: String,
     address: String,
     region: String,
     own: Identity,
+    started: Duration,
+    calls: AtomicU64,
 }
 
 /// What the store may do for the user of one request.
@@ -50,7 +56,8 @@ impl Forwarder {
         let uri: Uri = endpoint.parse()?;
         let address = uri.authority().ok_or("the endpoint has no address")?.to_string();
         let own = Credentials::new(access_key, secret, None, None, "environment").into();
-        Ok(Self { endpoint, address, region, own })
+        let started = SystemTime::now().duration_since(UNIX_EPOCH)?;
+        Ok(Self { endpoint, address, region, own, started, calls: AtomicU64::new(0) })
     }
 
     /// The authority of whoever signed a request.
@@ -74,6 +81,12 @@ impl Forwarder {
         Ok(Authority { kms: Client::new(&config) })
     }
 
+    /// What makes each call another one, however alike two requests of users are: calls count once.
+    fn unlike_any_other(&self) -> String {
+        let number = self.calls.fetch_add(1, Ordering::Relaxed);
+        format!("{}-{:?}-{number}", std::process::id(), self.started)
+    }
+
     /// Sends a form, signed with the service's own access key.
     async fn ask(&self, form: String) -> Result<String, Failure> {
         let kind = "application/x-www-form-urlencoded";
@@ -85,12 +98,13 @@ impl Forwarder {
             .time(SystemTime::now())
             .settings(SigningSettings::default())
             .build()?;
-        let headers = [("host", self.address.as_str()), ("content-type", kind)];
+        let once = self.unlike_any_other();
+        let headers = [("host", self.address.as_str()), ("content-type", kind), (ONCE, &once)];
         let body = SignableBody::Bytes(form.as_bytes());
         let signable = SignableRequest::new("POST", &url, headers.into_iter(), body)?;
         let (signature, _) = sign(signable, &params.into())?.into_parts();
         let mut request = Request::post("/").header("host", &self.address);
-        request = request.header("content-type", kind);
+        request = request.header("content-type", kind).header(ONCE, &once);
         for (name, value) in signature.headers() {
             request = request.header(name, value);
         }
