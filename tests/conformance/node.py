@@ -347,9 +347,9 @@ class Server(Process):
 
 
 @contextlib.contextmanager
-def serving(folder, settings=None):
+def serving(folder, settings=None, environment=None):
     """A new server for as long as the block runs; it must end well."""
-    server = Server(folder, settings or {}).initialise().start()
+    server = Server(folder, settings or {}, environment or {}).initialise().start()
     try:
         yield server
     finally:

@@ -153,12 +153,20 @@ class TestForAUser:
 
     def test_headers_of_a_caller_say_nothing(self, server, user):
         """What tells of services follows from credentials, and from nothing that a client sends."""
-        key = new_key(server)
+        bucket = "arn:aws:s3:::bucket"
+        sources = {"aws:SourceArn": bucket, "aws:SourceAccount": ACCOUNT}
+        theirs = {"Principal": {"AWS": user.arn}, "Action": "kms:Encrypt"}
+        key = new_key(
+            server,
+            *(statement(**theirs, Condition={"StringEquals": {k: v}}) for k, v in sources.items()),
+            statement(**theirs, Condition=VIA_S3),
+        )
         client = user.client()
         forged = {
             "x-amz-via-service": S3,
             "kms-via-service": f"s3.{REGION}.amazonaws.com",
-            "x-amz-source-arn": "arn:aws:s3:::bucket",
+            "x-amz-source-arn": bucket,
+            "x-amz-source-account": ACCOUNT,
         }
 
         def forge(request, **_):
