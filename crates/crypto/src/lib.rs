@@ -25,6 +25,7 @@ pub mod material;
 pub mod memory;
 pub mod public;
 pub mod random;
+pub mod region;
 pub mod seal;
 mod secret;
 pub mod spec;

@@ -12,6 +12,7 @@ mod malformed;
 mod material;
 mod material_vectors;
 mod reference;
+mod region;
 mod seal;
 mod vectors;
 
