@@ -1,5 +1,5 @@
-//! Generates the messages, the server and the client of the admin API from
-//! `proto/keystead/admin/v1`.
+//! Generates the messages, the servers and the clients of the admin API, from
+//! `proto/keystead/admin/v1`, and of what regions tell each other, from `proto/keystead/region/v1`.
 
 const INCLUDE: &str = "../../proto";
 
@@ -13,12 +13,17 @@ const SECRET: [&str; 4] = [
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo:rerun-if-changed={INCLUDE}/keystead/admin");
+    for folder in ["region", "state"] {
+        println!("cargo:rerun-if-changed={INCLUDE}/keystead/{folder}");
+    }
     println!("cargo:rerun-if-changed=build.rs");
-    let descriptors = protox::compile(["keystead/admin/v1/admin.proto"], [INCLUDE])?;
+    let files = ["keystead/admin/v1/admin.proto", "keystead/region/v1/region.proto"];
+    let descriptors = protox::compile(files, [INCLUDE])?;
     tonic_prost_build::configure()
         .build_transport(false)
         .btree_map(".")
         .skip_debug(SECRET)
+        .extern_path(".keystead.state.v1", "::keystead_state::proto")
         .compile_fds(descriptors)?;
     Ok(())
 }

@@ -23,7 +23,7 @@ ACCOUNTS = (ACCOUNT, OTHER_ACCOUNT)
 ABSENT_ACCOUNT = "999999999999"
 SPOKEN_FOR = (*ACCOUNTS, ABSENT_ACCOUNT)
 # The listeners that have their addresses in one section.
-LISTEN = ("clients", "peers", "operations")
+LISTEN = ("clients", "peers", "operations", "regions")
 PROBE_SECONDS = 5
 SETTLE_SECONDS = 60
 STOP_SECONDS = 30
@@ -38,14 +38,14 @@ class Member(Server):
     def __init__(self, cluster, number, settings=None):
         self.cluster, self.number = cluster, number
         self.name = f"node-{number}"
-        self.ports = dict(zip((*LISTEN, "operators"), ports.take(4), strict=True))
+        self.ports = dict(zip((*LISTEN, "operators"), ports.take(len(LISTEN) + 1), strict=True))
         self.operations = f"http://127.0.0.1:{self.ports['operations']}"
         self.own = settings or {}
         self.process = None
         environment = dict(cluster.environment)
         super().__init__(cluster.folder / self.name, environment=environment)
         self.exports |= dict.fromkeys(ENDPOINTS, f"https://localhost:{self.ports['clients']}")
-        self.exports |= {"AWS_REGION": REGION, "AWS_DEFAULT_REGION": REGION}
+        self.exports |= dict.fromkeys(("AWS_REGION", "AWS_DEFAULT_REGION"), cluster.region)
         self.exports |= {"AWS_CA_BUNDLE": self.authority, "NODE_EXTRA_CA_CERTS": self.authority}
 
     @property
@@ -58,6 +58,11 @@ class Member(Server):
         return f"127.0.0.1:{self.ports['peers']}"
 
     @property
+    def regions(self):
+        """Where other regions reach it."""
+        return f"127.0.0.1:{self.ports['regions']}"
+
+    @property
     def data(self):
         return self.folder / "data"
 
@@ -65,8 +70,8 @@ class Member(Server):
         listen = {name: f"127.0.0.1:{self.ports[name]}" for name in LISTEN}
         sections = self.cluster.sections | {"listen": listen}
         sections["admin"] = sections["admin"] | {"listen": f"127.0.0.1:{self.ports['operators']}"}
-        own = {"": {"name": self.name}} | self.cluster.settings
-        for name, section in [*own.items(), *self.own.items()]:
+        sections[""] = sections[""] | {"name": self.name}
+        for name, section in [*self.cluster.settings.items(), *self.own.items()]:
             sections[name] = sections.get(name, {}) | section
         self.settings = sections
         return super().configure()
@@ -204,13 +209,13 @@ class Cluster:
     process.
     """
 
-    def __init__(self, folder, settings=None, environment=None):
-        self.folder = folder
+    def __init__(self, folder, settings=None, environment=None, region=REGION, size=NODES):
+        self.folder, self.region = folder, region
         self.settings, self.environment = settings or {}, environment or {}
         self.accounts, self.callers = {}, {}
         self._make_certificates()
         self.nodes = []
-        for number in range(1, NODES + 1):
+        for number in range(1, size + 1):
             self.add(number)
 
     def _make_certificates(self):
@@ -238,6 +243,7 @@ class Cluster:
         """What the configurations of all nodes have in common."""
         certificate, key = self.tls
         return {
+            "": {"region": self.region},
             "cluster": {
                 "seeds": [node.peers for node in self.nodes],
                 "join_secret": str(self.folder / "join.secret"),
@@ -351,13 +357,13 @@ class Cluster:
 
 
 @contextlib.contextmanager
-def running(settings=None, environment=None, within=None):
+def running(settings=None, environment=None, within=None, **about):
     """A new cluster for as long as the block runs; all nodes that then run must end well.
     What `within` gives for a node surrounds its life."""
     # A short name: that of the admin socket in it has at most 107 characters.
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="keystead-"))
-        cluster = Cluster(pathlib.Path(folder), settings, environment)
+        cluster = Cluster(pathlib.Path(folder), settings, environment, **about)
         for node in cluster.nodes if within else []:
             stack.enter_context(within(node))
         try:

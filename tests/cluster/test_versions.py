@@ -56,7 +56,7 @@ def test_the_last_upgraded_node_brings_what_is_new():
 
         upgrade(last)
         cluster.await_leader()
-        eventually(lambda: versions(cluster) == {6}, 30, cluster.describe)
+        eventually(lambda: versions(cluster) == {7}, 30, cluster.describe)
         kms.enable_key_rotation(KeyId=key)
         assert kms.get_key_rotation_status(KeyId=key)["KeyRotationEnabled"]
         assert kms.describe_key(KeyId="alias/aws/s3")["KeyMetadata"]["KeyManager"] == "AWS"

@@ -12,6 +12,7 @@ import pytest
 from cluster import running
 from in_turn import InTurn
 from node import ACCOUNT, CREDENTIALS, OTHER_ACCOUNT, OTHER_REGION, REGION, Node, features, serving
+from regions import Connected
 
 ACCOUNTS = [
     argument
@@ -76,8 +77,9 @@ def pytest_report_collectionfinish(config):
 
 @pytest.fixture(scope="session")
 def cluster():
-    """The three nodes of a run against a cluster."""
-    with running() as cluster:
+    """The three nodes of a run against a cluster, which is connected with another Region."""
+    with running() as cluster, running(region=OTHER_REGION, size=1) as other:
+        Connected(cluster, other).connect()
         yield cluster
 
 
@@ -188,8 +190,9 @@ def clock(tmp_path, monkeypatch):
 
 @pytest.fixture
 def clock_node(clock):
-    """A node whose clock the test moves."""
+    """A node of two Regions whose clock the test moves."""
     environment = {"KEYSTEAD_TEST_CLOCK": str(clock.file)}
-    node = Node(["--ephemeral", "--account", f"{ACCOUNT}:test:test"], environment).start()
+    arguments = ["--ephemeral", "--account", f"{ACCOUNT}:test:test", *REGIONS]
+    node = Node(arguments, environment).start()
     yield node
     assert node.stop() == 0

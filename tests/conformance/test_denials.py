@@ -12,7 +12,7 @@ from collections import Counter
 from statistics import fmean, variance
 
 import pytest
-from conftest import ACCOUNTS
+from conftest import ACCOUNTS, REGIONS
 from denials import Asked, Subject
 from expect import refused, unique_alias
 from keep_alive import Connection
@@ -35,7 +35,7 @@ VARYING = re.compile(rb"^(x-amzn-requestid|x-keystead-index|date): .*$", re.MULT
 @pytest.fixture(scope="module")
 def own():
     """The account of a node that no other test makes wait."""
-    node = Node(["--ephemeral", *ACCOUNTS]).start()
+    node = Node(["--ephemeral", *ACCOUNTS, *REGIONS]).start()
     yield Account(node)
     assert node.stop() == 0
 

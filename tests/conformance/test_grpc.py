@@ -161,11 +161,9 @@ class TestErrors:
         assert info.reason == "InvalidCiphertextException"
 
     def test_not_built_yet(self, client):
-        error, info = refusal(
-            client, "UpdatePrimaryRegion", key_id=ABSENT_ID, primary_region="eu-west-1"
-        )
+        error, info = refusal(client, "DescribeCustomKeyStores")
         assert info.reason == "UnsupportedOperationException"
-        assert "UpdatePrimaryRegion" in error.details()
+        assert "DescribeCustomKeyStores" in error.details()
 
     def test_no_such_operation(self, channel):
         method = channel.unary_unary(f"/{SERVICE}/Nothing")

@@ -119,7 +119,8 @@ class TestEveryOperation:
 
     def test_a_user_who_may_do_exactly_this(self, people, node, own, row):
         needed = {touch.action for touch in row.touches} | {f"kms:{row.operation}"}
-        needed |= {"kms:TagResource"} if row.operation == "CreateKey" else set()
+        more = {"CreateKey": {"kms:TagResource"}, "ReplicateKey": {"kms:CreateKey"}}
+        needed |= more.get(row.operation, set())
         body, _ = valid(row, own)
         answer = people.call(new_user(node, allow(sorted(needed))), row.operation, body)
         assert answer.code == "OK", answer.message

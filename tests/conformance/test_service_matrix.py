@@ -17,18 +17,18 @@ from sessions import session_of
 from test_permission_matrix import (
     APART_FROM_KEY_POLICIES,
     bypassing,
-    each_row,
     first_denial,
     refusal,
     said,
     valid,
 )
-from walk_rows import ROWS
+from walk_rows import ALONE, ROWS
 from walk_wires import generated, wire
 from walk_world import Account
 
 pytestmark = pytest.mark.dev("services are registered at one node, which this file has for itself")
 LOGS = "logs.amazonaws.com"
+each_row = pytest.mark.parametrize("row", ALONE.values(), ids=lambda row: row.operation)
 ONLY_S3 = {"StringEquals": {"kms:ViaService": f"s3.{REGION}.amazonaws.com"}}
 
 
@@ -136,7 +136,7 @@ class Itself:
 # Aliases are of the caller's own account, and two keys are not told apart by one denial.
 ONE_KEY = [
     (row.operation, row.touches[0])
-    for row in ROWS.values()
+    for row in ALONE.values()
     if len(row.touches) == 1 and "Alias" not in row.operation
 ]
 

@@ -75,7 +75,6 @@ class TestCreation:
         "parameters, member",
         [
             ({"Origin": "EXTERNAL_KEY_STORE"}, "Origin"),
-            ({"MultiRegion": True}, "MultiRegion"),
             ({"CustomKeyStoreId": "cks-1234567890abcdef0"}, "CustomKeyStoreId"),
         ],
     )

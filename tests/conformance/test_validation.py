@@ -7,8 +7,6 @@ import pytest
 from expect import ABSENT_ID, UUID, missing, refused, violation, violations
 
 UNBUILT = {
-    "UpdatePrimaryRegion": {"KeyId": ABSENT_ID, "PrimaryRegion": "eu-west-1"},
-    "ReplicateKey": {"KeyId": ABSENT_ID, "ReplicaRegion": "eu-west-1"},
     "DescribeCustomKeyStores": {},
 }
 
@@ -195,5 +193,5 @@ class TestTargets:
         assert reply.code == "UnknownOperationException"
 
     def test_unsupported_is_said_after_the_signature(self, node):
-        reply = node.call("ReplicateKey", UNBUILT["ReplicateKey"], secret="wrong")
+        reply = node.call("DescribeCustomKeyStores", {}, secret="wrong")
         assert reply.code == "InvalidSignatureException"

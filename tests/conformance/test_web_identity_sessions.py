@@ -12,7 +12,7 @@ from sessions import Session, assume, session_of, sts_of
 from test_oidc import ROOT, World
 from test_permission_matrix import said, valid
 from test_session_ends import EXPIRED, INVALID, PARTS
-from walk_rows import ROWS
+from walk_rows import ALONE
 from walk_wires import Json
 from walk_world import Account
 
@@ -32,7 +32,7 @@ def world(tmp_path, clock):
 def inputs(world):
     """A valid input of each operation: nobody here changes anything."""
     own = Account(world.server)
-    return {operation: valid(row, own)[0] for operation, row in ROWS.items()}
+    return {operation: valid(row, own)[0] for operation, row in ALONE.items()}
 
 
 @pytest.fixture

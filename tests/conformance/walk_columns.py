@@ -17,6 +17,8 @@ EMPTIED = ("ok", "ok", "ok", "ok", "U9", "S14", "S15", "gone")
 ROTATION = ("ok", "ok", "ok", "ok", "U7", "ok", "ok", "gone")
 AUTOMATIC = ("ok", "D1", "S3", "U6", "U7", "S14", "ok", "gone")
 ON_DEMAND = ("ok", "D1", "S3", "S5", "U7", "S14", "S15", "gone")
+REPLICABLE = ("ok", "D1", "S3", "S5", "U7", "S14", "S15", "gone")
+PROMOTED = ("ok", "D1", "S3", "S5", "U7", "S14", "ok", "gone")
 # A ciphertext leads to a key like any other name, but tells nobody that the key is gone.
 OPENED = (*USED[:-1], "hidden")
 # An alias goes with its key.

@@ -4,7 +4,7 @@ Those of operations for other keys than symmetric ones are in `walk_rows_familie
 """
 
 import walk_rows_families
-from node import ACCOUNT
+from node import ACCOUNT, OTHER_REGION
 from walk import ROWS, row
 from walk_columns import (
     AUTOMATIC,
@@ -14,7 +14,9 @@ from walk_columns import (
     FILLED,
     ON_DEMAND,
     PREPARED,
+    PROMOTED,
     READ,
+    REPLICABLE,
     ROTATION,
     SCHEDULED,
     SWITCHED,
@@ -39,9 +41,9 @@ from walk_columns import (
     source_and_destination,
     wrapped_material,
 )
-from walk_world import IMPORTED, SECRET, TAG, Key, encoded
+from walk_world import IMPORTED, MULTI_REGION, REPLICATED, SECRET, SYMMETRIC, TAG, Key, encoded
 
-__all__ = ["ROWS", "walk_rows_families"]
+__all__ = ["ALONE", "ROWS", "walk_rows_families"]
 
 ALIAS_TARGET = {"member": "TargetKeyId", "states": CHANGED}
 PAGE = {"Truncated"}
@@ -381,6 +383,24 @@ row(
     grpc=set(),
 )
 row(
+    "ReplicateKey",
+    touches=[
+        by_name(
+            "ReplicateKey", REPLICABLE, kind=SYMMETRIC + MULTI_REGION, ReplicaRegion=OTHER_REGION
+        )
+    ],
+    alone=None,
+    shape={"ReplicaKeyMetadata", "ReplicaPolicy"},
+    items=None,
+    audit=audit(
+        False,
+        key_arn,
+        ["bypassPolicyLockoutSafetyCheck", "keyId", "replicaRegion"],
+        ["replicaKeyMetadata", "replicaPolicy"],
+    ),
+    grpc={"ReplicaKeyMetadata"},
+)
+row(
     "RotateKeyOnDemand",
     touches=[by_name("RotateKeyOnDemand", ON_DEMAND)],
     alone=None,
@@ -442,3 +462,23 @@ row(
     audit=audit(False, key_arn, ["description", "keyId"]),
     grpc=set(),
 )
+row(
+    "UpdatePrimaryRegion",
+    touches=[
+        by_name(
+            "UpdatePrimaryRegion", PROMOTED, kind=SYMMETRIC + REPLICATED, PrimaryRegion=OTHER_REGION
+        )
+    ],
+    alone=None,
+    shape=set(),
+    items=None,
+    audit=audit(False, key_arn, ["keyId", "primaryRegion"]),
+    grpc=set(),
+)
+
+# Those that a Region can do which is connected with no other one.
+ALONE = {
+    operation: row
+    for operation, row in ROWS.items()
+    if not any(MULTI_REGION in touch.kind for touch in row.touches)
+}

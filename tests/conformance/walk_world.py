@@ -3,6 +3,7 @@
 import base64
 import json
 import secrets
+import time
 import uuid
 from dataclasses import dataclass
 
@@ -10,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from expect import ABSENT_ID, alias_arn, key_arn, unique_alias
 from importing import FOR_EVER, make_material, wrap
-from node import ACCOUNT
+from node import ACCOUNT, OTHER_REGION
 
 SECRET = b"attack at dawn, from the north"
 TAG = {"TagKey": "name", "TagValue": "value"}
@@ -23,11 +24,15 @@ AGREEMENT = "ECC_NIST_P256/KEY_AGREEMENT"
 ENCAPSULATION = "ML_KEM_768/ENCAPSULATE_DECAPSULATE"
 # A key whose material is made elsewhere: the origin is the kind's third part.
 EXTERNAL = "/EXTERNAL"
+# A key that may have a relative in the other Region, and one that has.
+MULTI_REGION = "/MULTI_REGION"
+REPLICATED = MULTI_REGION + "/REPLICATED"
 IMPORTED = SYMMETRIC + EXTERNAL
 # The kinds of which no material can be imported.
 NOT_IMPORTED = {ENCAPSULATION}
 # Of keys with imported material, by id: that, and how it is imported.
 MATERIALS, PARAMETERS = {}, {}
+SETTLE_SECONDS = 10
 # Where a ciphertext holds the id of its key.
 KEY_ID = slice(4, 20)
 
@@ -90,12 +95,16 @@ class Account:
 
     def key(self, kind=SYMMETRIC):
         """A new key."""
-        spec, usage, *origin = kind.split("/")
-        about = {"KeySpec": spec, "KeyUsage": usage} | ({"Origin": origin[0]} if origin else {})
+        spec, usage, *more = kind.split("/")
+        about = {"KeySpec": spec, "KeyUsage": usage, "MultiRegion": "MULTI_REGION" in more}
+        external = "EXTERNAL" in more
+        about |= {"Origin": "EXTERNAL"} if external else {}
         key = Key(self, self.ok("CreateKey", about)["KeyMetadata"]["KeyId"], kind)
-        if origin:
+        if external:
             MATERIALS[key.id] = make_material(spec)
             key.become("Enabled")
+        if "REPLICATED" in more:
+            self.ok("ReplicateKey", {"KeyId": key.id, "ReplicaRegion": OTHER_REGION})
         return key
 
     def absent_key(self, kind=SYMMETRIC):
@@ -163,10 +172,20 @@ class Key:
 
     def become(self, state):
         """Brings the key into a state, from whichever it is in."""
-        now = self.owner.ok("DescribeKey", {"KeyId": self.id})["KeyMetadata"]["KeyState"]
+        now = self.settled_state()
         for operation in WAYS[now][state]:
             more = self.material() if operation == "ImportKeyMaterial" else {}
             self.owner.ok(operation, {"KeyId": self.id} | more)
+
+    def settled_state(self):
+        """The state that the key is in, once the answer of another Region does not change it."""
+        deadline = time.monotonic() + SETTLE_SECONDS
+        while True:
+            now = self.owner.ok("DescribeKey", {"KeyId": self.id})["KeyMetadata"]["KeyState"]
+            if now not in ("Creating", "Updating"):
+                return now
+            assert time.monotonic() < deadline, f"{self.id} stays {now}"
+            time.sleep(0.01)
 
     def material(self):
         """The members with which the key's material is imported into it."""
@@ -222,8 +241,12 @@ def reachable(touch, state):
 
 def key_of(own, touch, state):
     """A key for a touch that can get into a state."""
-    waits = state == "PendingImport" and not touch.kind.endswith(EXTERNAL)
-    return own.key(touch.kind + EXTERNAL * waits)
+    kind = touch.kind
+    if state == "PendingDeletion":
+        # One that has relatives waits for them.
+        kind = kind.removesuffix("/REPLICATED")
+    waits = state == "PendingImport" and not kind.endswith(EXTERNAL)
+    return own.key(kind + EXTERNAL * waits)
 
 
 class AbsentKey(Key):

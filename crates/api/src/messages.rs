@@ -107,6 +107,50 @@ pub fn updating(arn: impl Display) -> Error {
     invalid_state(arn, "is updating.")
 }
 
+/// The key is no primary of a multi-Region key.
+pub fn not_primary(arn: impl Display) -> Error {
+    let text = format!("{arn} is not a multi-region primary key.");
+    Error::new(ErrorCode::UnsupportedOperationException, text)
+}
+
+/// The Region has a replica of the key already, or is the key's own.
+pub fn replica_exists(arn: impl Display) -> Error {
+    let text = format!("{arn} already has a related key in that Region.");
+    Error::new(ErrorCode::AlreadyExistsException, text)
+}
+
+/// The key has no replica in the Region that is named.
+pub fn replica_not_found(arn: impl Display) -> Error {
+    Error::new(ErrorCode::NotFoundException, format!("{arn} has no replica in that Region."))
+}
+
+/// The Region that is named is not connected with this one.
+pub fn region_not_connected() -> Error {
+    let text = "The Region is not connected with this one.";
+    Error::new(ErrorCode::ValidationException, text)
+}
+
+/// The Region that is named does not take a replica of the key.
+pub fn replica_refused(region: impl Display) -> Error {
+    let text = format!(
+        "{region} does not take the replica. The account and the principals that the key policy \
+         names have to exist there, and the account's quota of keys has to allow for it."
+    );
+    Error::new(ErrorCode::ValidationException, text)
+}
+
+/// The key was rotated, and not all replicas have the new material yet.
+pub fn material_spreading(arn: impl Display) -> Error {
+    let text = format!("{arn} was rotated, and not all of its replicas have the new material yet.");
+    Error::new(ErrorCode::KMSInvalidStateException, text)
+}
+
+/// What relatives of the key have changed may not be known here yet.
+pub fn relatives_unknown(arn: impl Display) -> Error {
+    let text = format!("{arn} waits for word of its related keys in other Regions.");
+    Error::new(ErrorCode::KMSInternalException, text)
+}
+
 /// A key that does not exist.
 pub fn key_not_found(arn: impl Display) -> Error {
     Error::new(ErrorCode::NotFoundException, format!("Key '{arn}' does not exist"))

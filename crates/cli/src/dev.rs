@@ -10,6 +10,7 @@ use clap::Args;
 use keystead_server::admin::AdminSocket;
 use keystead_server::boot::{self, NewAccount, Place, Setup};
 use keystead_server::process::{FileSeal, MemorySeal, Seal};
+use keystead_server::regions::LocalCourier;
 use keystead_server::{AuditTrail, Front, FrontOptions, Listener, Readiness, RegionServer};
 use keystead_types::Region;
 
@@ -80,6 +81,7 @@ async fn serve_all(
         let region = open(arguments, name).await.with_context(|| format!("start {name}"))?;
         regions.push(Arc::new(region));
     }
+    LocalCourier::connect(regions).await?;
     let audit = Arc::new(AuditTrail::standard_error());
     let declared = arguments.apply.as_deref();
     let declared = declared.map(|path| Ok::<_, anyhow::Error>((path, declared::read(path)?)));

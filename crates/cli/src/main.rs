@@ -15,6 +15,7 @@ mod key;
 mod logging;
 mod login;
 mod output;
+mod region;
 mod seed;
 mod serve;
 mod server;
@@ -60,6 +61,9 @@ enum Command {
     /// Create and list accounts.
     #[command(subcommand)]
     Account(cluster::AccountCommand),
+    /// Regions that share multi-Region keys with this one.
+    #[command(subcommand)]
+    Region(region::RegionCommand),
     /// Services that act for users.
     #[command(subcommand)]
     Service(service::ServiceCommand),
@@ -117,6 +121,7 @@ fn main() -> ExitCode {
             Command::Config(command) => server::config(command),
             Command::Cluster(command) => cluster::run(command).await,
             Command::Account(command) => cluster::account(command).await,
+            Command::Region(command) => region::run(command).await,
             Command::Service(command) => service::run(command).await,
             Command::Apply(arguments) => apply::run(arguments).await,
             Command::Status(arguments) => status::run(arguments).await,

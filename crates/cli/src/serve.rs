@@ -92,7 +92,8 @@ pub async fn until_stopped(
                 region.run_due_work(&audit),
                 region.run_use_reports(),
                 region.run_erasures(),
-                region.run_issuers()
+                region.run_issuers(),
+                Arc::clone(&region).run_region_exchange(audit.clone())
             );
         });
     }

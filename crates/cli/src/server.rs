@@ -11,6 +11,7 @@ use keystead_server::cluster::{self, Assembly, MemberHost};
 use keystead_server::peer::join::Secret;
 use keystead_server::peer::{GrpcTransport, PeerListener};
 use keystead_server::process::FileSeal;
+use keystead_server::regions::{GrpcCourier, RegionListener};
 use keystead_server::tls::TlsIdentity;
 use keystead_server::{
     AuditTrail, Front, FrontOptions, Issuers, Listener, Member, MinFree, Readiness, RegionServer,
@@ -76,17 +77,26 @@ pub async fn run(arguments: ConfigArguments) -> Result<()> {
         started = starting => started,
         () = signals.received() => return Ok(()),
     };
-    let Started { region, peers } =
+    let Started { region, peers, others } =
         started.with_context(|| format!("start the node of {}", config.data_dir.display()))?;
     let regions = vec![region];
     readiness.started(regions.clone());
     let operators_at = operators.as_ref().map(AdminListener::address);
-    let serving =
-        Serving { config: &config, regions: &regions, clients, operators, peers, readiness };
+    let others_at = others.as_ref().map(RegionListener::address);
+    let serving = Serving {
+        config: &config,
+        regions: &regions,
+        clients,
+        operators,
+        peers,
+        others,
+        readiness,
+    };
     tracing::info!(
         region = %config.region,
         clients = %serving.clients.address(),
         operators = operators_at.map(tracing::field::display),
+        regions = others_at.map(tracing::field::display),
         %operations,
         "serving"
     );
@@ -168,6 +178,7 @@ fn workloads(config: &Config) -> Vec<Workload> {
 struct Started {
     region: Arc<RegionServer>,
     peers: Option<tokio::task::JoinHandle<()>>,
+    others: Option<RegionListener>,
 }
 
 /// From whatever the data folder holds to a node that takes part.
@@ -212,14 +223,21 @@ async fn start(
         .with_issuers(issuers)
         .with_workloads(workloads(config));
     let region = Arc::new(if config.cluster.learner { region.as_learner() } else { region });
-    let Some(listener) = peers else { return Ok(Started { region, peers: None }) };
-
+    if peers.is_none() && config.regions.is_none() {
+        return Ok(Started { region, peers: None, others: None });
+    }
     let identity = Arc::new(cluster::ensure_identity(&region, &config.data_dir).await?);
     transport.identify(identity.clone());
+    region.set_courier(Arc::new(GrpcCourier::new(identity.clone())));
+    let others = match config.regions {
+        Some(address) => Some(RegionListener::bind(address, region.clone(), &identity).await?),
+        None => None,
+    };
+    let Some(listener) = peers else { return Ok(Started { region, peers: None, others }) };
     let host = MemberHost::new(region.clone(), config.name.clone());
     let joining = secret.map(|secret| (secret, Arc::new(host) as _));
     let serving = listener.serve(identity, region.node().inbox(), joining);
-    Ok(Started { region, peers: Some(tokio::spawn(serving)) })
+    Ok(Started { region, peers: Some(tokio::spawn(serving)), others })
 }
 
 /// A node that serves.
@@ -229,12 +247,13 @@ struct Serving<'a> {
     clients: Listener,
     operators: Option<AdminListener>,
     peers: Option<tokio::task::JoinHandle<()>>,
+    others: Option<RegionListener>,
     readiness: Arc<Readiness>,
 }
 
 impl Serving<'_> {
     async fn until_stopped(self, audit: Arc<AuditTrail>, signals: serve::Signals) -> Result<()> {
-        let Self { config, regions, clients, operators, peers, readiness } = self;
+        let Self { config, regions, clients, operators, peers, others, readiness } = self;
         let admin = AdminSocket::bind(&config.data_dir.join(AdminSocket::NAME)).await?;
         // It answers as long as the process lives: how a node stops is of interest too.
         tokio::spawn(admin.serve(regions.to_vec(), audit.clone(), std::future::pending()));
@@ -251,6 +270,11 @@ impl Serving<'_> {
         let grace = config.shutdown_grace;
         let stopping = watch::Sender::new(false);
         let mut stopped = stopping.subscribe();
+        let mut stopped_too = stopping.subscribe();
+        let others = async {
+            let Some(listener) = others else { return };
+            listener.serve(async { drop(stopped_too.wait_for(|stopped| *stopped).await) }).await;
+        };
         let operators = async {
             let Some(listener) = operators else { return };
             // An error means that the sender is gone, which is as good a reason to stop.
@@ -258,6 +282,6 @@ impl Serving<'_> {
             listener.serve(regions.to_vec(), audit, stop, grace).await;
         };
         let clients = serve::until_stopped(clients, front, readiness, grace, signals, stopping);
-        tokio::join!(clients, operators).0
+        tokio::join!(clients, operators, others).0
     }
 }

@@ -36,6 +36,7 @@ mod question;
 mod quotas;
 mod readiness;
 mod region;
+pub mod regions;
 mod resolve;
 mod rotation;
 mod sessions;

@@ -3,7 +3,10 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 
-use metrics::{Counter, Unit, counter, describe_counter, describe_gauge, describe_histogram};
+use keystead_types::Region;
+use metrics::{
+    Counter, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge,
+};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 
 /// Installs the recorder and describes the metrics.
@@ -67,6 +70,23 @@ fn describe() {
         "Snapshots of the leader that this node installed, because it lagged too far."
     );
     describe_gauge!(
+        "keystead_region_lag_entries",
+        "What waits in this region for another one, by peer."
+    );
+    describe_gauge!(
+        "keystead_region_lag_seconds",
+        Unit::Seconds,
+        "How long the oldest of it has waited, by peer."
+    );
+    describe_counter!(
+        "keystead_region_messages_total",
+        "Messages that a peer has applied of what this node carried to it, by peer."
+    );
+    describe_counter!(
+        "keystead_region_failures_total",
+        "Exchanges with a peer that failed, by peer."
+    );
+    describe_gauge!(
         "keystead_raft_clock_offset_ms",
         Unit::Milliseconds,
         "By how much a voter's clock was off when it was last off by more than two seconds."
@@ -96,4 +116,22 @@ pub(crate) fn throttled(reason: &'static str, class: &'static str) {
             || counter!("keystead_throttled_total", "reason" => reason, "class" => class);
         counters.entry((reason, class)).or_insert_with(register).increment(1);
     });
+}
+
+/// How much waits for a peer, and for how long the oldest of it.
+#[expect(clippy::cast_precision_loss, reason = "a gauge is a floating-point number")]
+pub(crate) fn region_lag(peer: &Region, entries: u64, age_ms: u64) {
+    gauge!("keystead_region_lag_entries", "peer" => peer.to_string()).set(entries as f64);
+    gauge!("keystead_region_lag_seconds", "peer" => peer.to_string()).set(age_ms as f64 / 1000.0);
+}
+
+/// Counts messages that a peer has applied.
+pub(crate) fn region_messages(peer: &Region, count: usize) {
+    let count = u64::try_from(count).unwrap_or(u64::MAX);
+    counter!("keystead_region_messages_total", "peer" => peer.to_string()).increment(count);
+}
+
+/// Counts an exchange with a peer that failed.
+pub(crate) fn region_failure(peer: &Region) {
+    counter!("keystead_region_failures_total", "peer" => peer.to_string()).increment(1);
 }

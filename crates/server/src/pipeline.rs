@@ -28,7 +28,7 @@ use crate::conditions::{Circumstances, Sent};
 use crate::front::WireRequest;
 use crate::grant_token;
 use crate::managed_keys;
-use crate::operations::{Operation, key_state};
+use crate::operations::{Operation, StateRule, key_state};
 use crate::region::RegionServer;
 use crate::resolve::{Asked, Found, Resolver, Resource};
 use crate::throttle::Class;
@@ -275,6 +275,7 @@ async fn make_unmade(
 /// The rest of the way of a request that is allowed.
 async fn perform<O: Operation>(call: &Call<'_>, input: &O::Input) -> Result<O::Output, Failure> {
     O::check(call, input)?;
+    await_relatives::<O>(call).await?;
     check_keys::<O>(call)?;
     O::suits(call, input)?;
     let dry_run = O::dry_run(input);
@@ -319,6 +320,23 @@ fn is_done<O: Operation>(
 fn body<O: Operation>(wire: Wire, output: &O::Output) -> Bytes {
     let empty = O::EMPTY_REPLY && wire == Wire::AwsJson;
     if empty { Bytes::new() } else { keystead_api::encode(wire, output) }
+}
+
+/// What relatives of a multi-Region key have changed is to be known before the key is used: not while
+/// this region may have been set back.
+async fn await_relatives<O: Operation>(call: &Call<'_>) -> Result<(), Failure> {
+    if O::STATES == StateRule::Any {
+        return Ok(());
+    }
+    for key in call.keys().filter(|key| key.multi_region.is_some()) {
+        if call.region.hear_peers(&call.view).await {
+            return Err(Failure::Stale);
+        }
+        if call.view.is_behind(key) {
+            return Err(messages::relatives_unknown(call.key_arn(key)).into());
+        }
+    }
+    Ok(())
 }
 
 /// State first, usage second, for every key the operation uses.

@@ -6,7 +6,7 @@ use keystead_state::{
     Command, FORWARDING_VERSION, Key, OIDC_VERSION, Quotas, ROLES_VERSION,
     SESSION_POLICIES_VERSION, View, least_version,
 };
-use keystead_types::{AliasArn, KeyId, Origin};
+use keystead_types::{AliasArn, KeyId, KeyState, Origin};
 
 use crate::authenticate::Caller;
 use crate::pipeline::{Call, Failure};
@@ -156,7 +156,10 @@ pub(crate) fn rejection(call: &Call<'_>, reason: proto::Reason) -> Error {
     };
     match reason {
         Reason::KeyNotFound => about_key(|arn| messages::key_not_found(arn)),
-        Reason::KeyPendingDeletion => about_key(|arn| messages::pending_deletion(arn)),
+        Reason::KeyPendingDeletion => about_key(match call.last_key().map(|key| key.state) {
+            Some(KeyState::PendingReplicaDeletion) => |arn| messages::pending_replica_deletion(arn),
+            _ => |arn| messages::pending_deletion(arn),
+        }),
         Reason::KeyNotPendingDeletion => about_key(|arn| messages::not_pending_deletion(arn)),
         Reason::KeyPendingImport => about_key(|arn| messages::pending_import(arn)),
         Reason::AliasExists => about_alias(|arn| messages::alias_exists(arn)),
@@ -194,6 +197,13 @@ pub(crate) fn rejection(call: &Call<'_>, reason: proto::Reason) -> Error {
             messages::access_denied(&call.caller.principal, &call.action(), arn)
         }),
         Reason::AliasReserved => messages::alias_reserved(),
+        Reason::KeyNotPrimary => about_key(|arn| messages::not_primary(arn)),
+        Reason::ReplicaExists => about_key(|arn| messages::replica_exists(arn)),
+        Reason::ReplicaNotFound => about_key(|arn| messages::replica_not_found(arn)),
+        Reason::RegionPeerNotFound => messages::region_not_connected(),
+        Reason::KeyCreating => about_key(|arn| messages::creating(arn)),
+        Reason::KeyUpdating => about_key(|arn| messages::updating(arn)),
+        Reason::MaterialSpreading => about_key(|arn| messages::material_spreading(arn)),
         Reason::Unspecified
         | Reason::AlreadyInitialised
         | Reason::NotInitialised
@@ -208,7 +218,11 @@ pub(crate) fn rejection(call: &Call<'_>, reason: proto::Reason) -> Error {
         | Reason::MaterialNotFound
         | Reason::Malformed => messages::internal(),
         // No operation of KMS meets these.
-        Reason::RoleExists
+        Reason::RegionIdentityExists
+        | Reason::RegionPeerExists
+        | Reason::MessagesMissing
+        | Reason::PrimaryMoving
+        | Reason::RoleExists
         | Reason::RoleNotFound
         | Reason::RoleLimit
         | Reason::UserExists
@@ -276,6 +290,7 @@ operations!(
     CancelKeyDeletion,
     CreateAlias,
     UpdateAlias,
+    UpdatePrimaryRegion,
     DeleteAlias,
     TagKey,
     UntagKey,
@@ -284,6 +299,7 @@ operations!(
     RemoveGrant,
     EnableKeyRotation,
     DisableKeyRotation,
+    ReplicateKey,
     RotateKey,
     ImportMaterial,
     DeleteMaterial,

@@ -24,6 +24,7 @@ use crate::boot::BootError;
 use crate::cluster::Authority;
 use crate::oidc::Issuers;
 use crate::quotas::Quotas;
+use crate::regions::PeerRegions;
 use crate::sigv4::SigningKey;
 use crate::slow_work::SlowWork;
 use crate::throttle::{RequestQuotas, Throttle};
@@ -58,6 +59,8 @@ pub struct RegionServer {
     pub(crate) throttle: Throttle,
     pub(crate) quotas: Quotas,
     workloads: Vec<Workload>,
+    /// What this process knows of other regions.
+    pub(crate) peer_regions: PeerRegions,
     /// Where keys are generated that take long to find.
     pub(crate) generation: SlowWork,
     /// Where private keys are used that take long to use.
@@ -127,6 +130,7 @@ impl RegionServer {
             throttle: Throttle::new(RequestQuotas::default()),
             quotas: Quotas::default(),
             workloads: Vec::new(),
+            peer_regions: PeerRegions::new(),
             generation: SlowWork::in_background(),
             private_keys: SlowWork::on_all_cores(),
         }
@@ -303,20 +307,27 @@ impl RegionServer {
         key: &MaterialOf,
         material: &KeyMaterial,
     ) -> Result<proto::MaterialRecord, Error> {
-        self.load_domain_keys(view)?;
         let MaterialOf { account, id, spec, usage, origin } = *key;
         let material_id = material.id(&id, spec).map_err(|_| messages::internal())?;
         let binding = MaterialBinding { account, key_id: id, material_id, spec, usage, origin };
         Ok(proto::MaterialRecord {
             id: material_id.bytes().to_vec(),
-            wrapped: self
-                .keyring
-                .wrap_material(&binding, material)
-                .map_err(|_| messages::internal())?,
+            wrapped: self.wrap_bound(view, &binding, material)?,
             origin: origin.code().into(),
             state: proto::MaterialState::Current.into(),
             ..Default::default()
         })
+    }
+
+    /// The wrap of material that has an id, under the current domain key.
+    pub(crate) fn wrap_bound(
+        &self,
+        view: &View,
+        binding: &MaterialBinding,
+        material: &KeyMaterial,
+    ) -> Result<Vec<u8>, Error> {
+        self.load_domain_keys(view)?;
+        self.keyring.wrap_material(binding, material).map_err(|_| messages::internal())
     }
 
     /// Forgets unwrapped material that is no more.

@@ -98,7 +98,8 @@ pub enum TlsError {
 #[derive(Debug)]
 pub struct TlsIdentity {
     config: Arc<ServerConfig>,
-    files: Arc<Files>,
+    /// Where it comes from, unless it stays as it is.
+    files: Option<Arc<Files>>,
     loaded_from: Option<Stamp>,
 }
 
@@ -146,7 +147,12 @@ impl TlsIdentity {
             .with_client_cert_verifier(verifier)
             .with_cert_resolver(resolver);
         config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
-        Ok(Self { config: Arc::new(config), files, loaded_from })
+        Ok(Self { config: Arc::new(config), files: Some(files), loaded_from })
+    }
+
+    /// One that stays as it is.
+    pub(crate) fn fixed(config: Arc<ServerConfig>) -> Self {
+        Self { config, files: None, loaded_from: None }
     }
 
     /// The configuration to accept connections with.
@@ -157,9 +163,10 @@ impl TlsIdentity {
     /// Looks at the files once a second, for ever, and takes up a replacement as soon as it is
     /// whole. As long as it is not, the last good pair stays and the error is logged once.
     pub fn watch(&self) -> impl Future<Output = ()> + Send + use<> {
-        let mut watcher =
-            Watcher { files: Arc::clone(&self.files), seen: self.loaded_from, failure: None };
+        let files = self.files.clone();
+        let watcher = files.map(|files| Watcher { files, seen: self.loaded_from, failure: None });
         async move {
+            let Some(mut watcher) = watcher else { return };
             let mut ticks = tokio::time::interval(WATCH_INTERVAL);
             ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
             loop {

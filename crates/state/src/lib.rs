@@ -21,6 +21,7 @@ mod own;
 mod queries;
 mod quotas;
 mod records;
+mod regions;
 mod requests;
 mod rows;
 mod transition;
@@ -34,8 +35,8 @@ pub mod proto {
 
 pub use apply::{
     Applied, CLUSTER_VERSION, FIRST_VERSION, FORWARDED_ONCE_VERSION, FORWARDING_VERSION,
-    LATE_USES_VERSION, OIDC_VERSION, ROLES_VERSION, SESSION_POLICIES_VERSION, UnknownCommand,
-    apply, least_version,
+    LATE_USES_VERSION, OIDC_VERSION, REGIONS_VERSION, ROLES_VERSION, SESSION_POLICIES_VERSION,
+    UnknownCommand, apply, least_version,
 };
 pub use erasures::{Erasures, LostMaterial};
 pub use iam::policy_size;
@@ -45,12 +46,16 @@ pub use iam::{
 };
 pub use model::{
     Account, Alias, Credential, DomainKey, Grant, GrantConstraints, GrantPrincipal, Key, KeyUse,
-    Material, MaterialRotation, MaterialState, MultiRegion, Policy, Rotation, SealedRoot,
+    Material, MaterialRotation, MaterialState, Policy, Rotation, SealedRoot,
 };
 pub use own::OwnPolicies;
 pub use proto::{Command, Outcome};
 pub use quotas::Quotas;
 pub use records::CorruptRecord;
+pub use regions::{
+    MultiRegion, RegionIdentity, RegionPeer, RegionStream, Replica, Revision, StreamCursors,
+    stream_generation,
+};
 pub use rows::{ROW_KEYS, RowChange};
 pub use view::View;
 

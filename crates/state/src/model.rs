@@ -6,9 +6,11 @@ use std::sync::Arc;
 use keystead_policy::{Document, Kind, NamedPrincipal, PolicyError};
 use keystead_types::{
     AccessKeyId, AccountId, AliasName, CryptographicOperation, GrantId, GrantOperation, KeyId,
-    KeyManager, KeySpec, KeyState, KeyUsage, MaterialId, Origin, Principal, Region, RequestId,
-    ServiceName, UnixMillis, UserId,
+    KeyManager, KeySpec, KeyState, KeyUsage, MaterialId, Origin, Principal, RequestId, ServiceName,
+    UnixMillis, UserId,
 };
+
+use crate::regions::MultiRegion;
 
 /// The root key under one seal.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -157,6 +159,8 @@ pub enum MaterialState {
     NonCurrent,
     /// Imported, waits for a rotation.
     PendingRotation,
+    /// Made by a rotation of a multi-Region key, waits until every replica has it.
+    Spreading,
 }
 
 /// One key material of a key.
@@ -210,15 +214,6 @@ impl Material {
     }
 }
 
-/// The relatives of a multi-Region key.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MultiRegion {
-    /// The Region of the primary.
-    pub primary: Region,
-    /// The Regions of the replicas.
-    pub replicas: Vec<Region>,
-}
-
 /// A KMS key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Key {
@@ -250,6 +245,8 @@ pub struct Key {
     pub tags: BTreeMap<String, String>,
     /// When its deletion window ends, while it is pending deletion.
     pub deletion: Option<UnixMillis>,
+    /// The days of the window that begins when its last replica is gone; 0 unless it waits for that.
+    pub pending_window_days: u32,
     /// Its relatives, if it is a multi-Region key.
     pub multi_region: Option<Box<MultiRegion>>,
     /// Its automatic rotation, while it is enabled.
@@ -324,10 +321,12 @@ impl Key {
         self.deletion.is_some_and(|deletion| deletion <= clock)
     }
 
-    /// When it is rotated next, by itself: never while it is not enabled.
+    /// When it is rotated next, by itself: never while it is not enabled, nor if it is a replica, or
+    /// a primary that waits for its replicas to have the newest material.
     pub fn rotation_due(&self) -> Option<UnixMillis> {
-        let rotation = self.rotation.as_ref().filter(|_| self.state == KeyState::Enabled)?;
-        Some(rotation.next)
+        let rotates =
+            self.state == KeyState::Enabled && self.as_replica().is_none() && !self.spreads();
+        self.rotation.as_ref().filter(|_| rotates).map(|rotation| rotation.next)
     }
 
     /// How often it was rotated on demand.

@@ -16,9 +16,10 @@ use crate::forwarded::Forwarding;
 use crate::iam;
 use crate::model::{
     Account, Alias, Authority, Credential, DomainKey, Key, KeyUse, Material, MaterialRotation,
-    MaterialState, MultiRegion, Policy, Rotation, SealedRoot,
+    MaterialState, Policy, Rotation, SealedRoot,
 };
 use crate::proto;
+use crate::regions;
 use crate::requests::{Remembered, RequestChunk};
 use crate::rows;
 use crate::transition::Transition;
@@ -113,6 +114,21 @@ pub(crate) fn load(
         rows::OIDC_PROVIDER => {
             iam::load_oidc_provider(into, decode("OIDC provider", value)?)
                 .ok_or(corrupt("OIDC provider"))?;
+        }
+        rows::REGION_IDENTITY => {
+            regions::load_identity(into, decode("region identity", value)?);
+        }
+        rows::REGION_PEER => {
+            regions::load_peer(into, decode("region peer", value)?)
+                .ok_or(corrupt("region peer"))?;
+        }
+        rows::REGION_STREAM => {
+            regions::load_stream(into, decode("region stream", value)?)
+                .ok_or(corrupt("region stream"))?;
+        }
+        rows::OUTGOING => {
+            regions::load_outgoing(into, decode("outgoing message", value)?)
+                .ok_or(corrupt("outgoing message"))?;
         }
         _ => return Err(corrupt("unknown")),
     }
@@ -273,31 +289,17 @@ pub(crate) fn key(key: &Key) -> Vec<u8> {
         policy_id: key.policy.id.to_vec(),
         tags: key.tags.clone(),
         deletion_ms: key.deletion.map(|deletion| deletion.0),
-        multi_region_configuration: key.multi_region.as_deref().map(|relatives| {
-            proto::MultiRegionRecord {
-                primary_region: relatives.primary.to_string(),
-                replica_regions: relatives.replicas.iter().map(ToString::to_string).collect(),
-            }
-        }),
+        pending_window_days: key.pending_window_days,
+        multi_region_configuration: key.multi_region.as_deref().map(regions::multi_region),
         rights_removed_at: key.rights_removed_at,
-        rotation: key.rotation.as_deref().map(|rotation| proto::RotationRecord {
-            period_days: rotation.period_days,
-            next_ms: rotation.next.0,
-        }),
+        rotation: key.rotation.as_deref().map(rotation),
     }
     .encode_to_vec()
 }
 
 fn read_key(record: proto::KeyRecord, policy: Arc<Policy>) -> Option<Key> {
     let multi_region = match record.multi_region_configuration {
-        Some(relatives) => Some(Box::new(MultiRegion {
-            primary: relatives.primary_region.parse().ok()?,
-            replicas: relatives
-                .replica_regions
-                .iter()
-                .map(|region| region.parse().ok())
-                .collect::<Option<_>>()?,
-        })),
+        Some(relatives) => Some(Box::new(regions::read_multi_region(relatives)?)),
         None => None,
     };
     Some(Key {
@@ -315,22 +317,27 @@ fn read_key(record: proto::KeyRecord, policy: Arc<Policy>) -> Option<Key> {
         policy,
         tags: record.tags,
         deletion: record.deletion_ms.map(UnixMillis),
+        pending_window_days: record.pending_window_days,
         multi_region,
         rights_removed_at: record.rights_removed_at,
-        rotation: record.rotation.map(|rotation| {
-            Box::new(Rotation {
-                period_days: rotation.period_days,
-                next: UnixMillis(rotation.next_ms),
-            })
-        }),
+        rotation: record.rotation.map(|rotation| Box::new(read_rotation(rotation))),
     })
 }
 
-fn material(material: &Material) -> proto::MaterialRecord {
+pub(crate) fn rotation(rotation: &Rotation) -> proto::RotationRecord {
+    proto::RotationRecord { period_days: rotation.period_days, next_ms: rotation.next.0 }
+}
+
+pub(crate) fn read_rotation(record: proto::RotationRecord) -> Rotation {
+    Rotation { period_days: record.period_days, next: UnixMillis(record.next_ms) }
+}
+
+pub(crate) fn material(material: &Material) -> proto::MaterialRecord {
     let state = match material.state {
         MaterialState::Current => proto::MaterialState::Current,
         MaterialState::NonCurrent => proto::MaterialState::NonCurrent,
         MaterialState::PendingRotation => proto::MaterialState::PendingRotation,
+        MaterialState::Spreading => proto::MaterialState::Spreading,
     };
     proto::MaterialRecord {
         id: material.id.bytes().to_vec(),
@@ -352,6 +359,7 @@ pub(crate) fn read_material(record: proto::MaterialRecord) -> Option<Material> {
         proto::MaterialState::Current => MaterialState::Current,
         proto::MaterialState::NonCurrent => MaterialState::NonCurrent,
         proto::MaterialState::PendingRotation => MaterialState::PendingRotation,
+        proto::MaterialState::Spreading => MaterialState::Spreading,
         proto::MaterialState::Unspecified => return None,
     };
     Some(Material {

@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 
 use keystead_types::{
     AccessKeyId, AccountId, AliasName, GrantId, GroupId, KeyId, NodeId, OidcProviderId, PolicyId,
-    RoleId, UnixMillis, UserId,
+    Region, RoleId, UnixMillis, UserId,
 };
 
 /// The first bytes that rows of the state use; the rest is the store's own.
@@ -40,6 +40,10 @@ pub(crate) const LOST_MATERIAL: u8 = 0x25;
 pub(crate) const ERASED: u8 = 0x26;
 pub(crate) const ROLE: u8 = 0x27;
 pub(crate) const OIDC_PROVIDER: u8 = 0x28;
+pub(crate) const REGION_IDENTITY: u8 = 0x29;
+pub(crate) const REGION_PEER: u8 = 0x2A;
+pub(crate) const REGION_STREAM: u8 = 0x2B;
+pub(crate) const OUTGOING: u8 = 0x2C;
 pub(crate) const FORWARDED: u8 = 0x2D;
 
 pub(crate) fn cluster() -> Vec<u8> {
@@ -126,6 +130,22 @@ pub(crate) fn oidc_provider(id: OidcProviderId) -> Vec<u8> {
 
 pub(crate) fn forwarded(signed: UnixMillis, digest: &[u8; 32]) -> Vec<u8> {
     row(FORWARDED, &[&signed.0.to_be_bytes(), digest])
+}
+
+pub(crate) fn region_identity() -> Vec<u8> {
+    vec![REGION_IDENTITY]
+}
+
+pub(crate) fn region_peer(region: &Region) -> Vec<u8> {
+    row(REGION_PEER, &[&name_hash(region.as_str())])
+}
+
+pub(crate) fn region_stream(region: &Region) -> Vec<u8> {
+    row(REGION_STREAM, &[&name_hash(region.as_str())])
+}
+
+pub(crate) fn outgoing(region: &Region, sequence: u64) -> Vec<u8> {
+    row(OUTGOING, &[&name_hash(region.as_str()), &sequence.to_be_bytes()])
 }
 
 /// The first half of the SHA-256 of a name: short, and telling nothing but equality.

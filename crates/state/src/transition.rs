@@ -118,9 +118,13 @@ impl<'v> Transition<'v> {
         self.view.policies.insert_mut(policy.id, SharedPolicy { policy, uses: 0 });
     }
 
-    pub(crate) fn put_key(&mut self, key: Key) {
+    pub(crate) fn put_key(&mut self, mut key: Key) {
+        let old = self.view.keys.get(&key.id).cloned();
+        if let Some(old) = &old {
+            self.note_shared_change(old, &mut key);
+        }
         self.changes.push(put(rows::key(&key.id), records::key(&key)));
-        match self.view.keys.get(&key.id).cloned() {
+        match old {
             Some(old) => {
                 self.reindex_key(&old, &key);
                 if loses_material(&old, Some(&key)) {
@@ -129,6 +133,9 @@ impl<'v> Transition<'v> {
             }
             None => {
                 self.view.keys_by_account.insert_mut((key.account, key.id));
+                if key.id.multi_region() {
+                    self.view.regions.keys.insert_mut(key.id);
+                }
                 self.count_key(&key, true);
                 self.index_key(&key);
             }
@@ -183,6 +190,7 @@ impl<'v> Transition<'v> {
             self.count_key(key, false);
         }
         self.view.keys.remove_mut(&key.id);
+        self.view.regions.keys.remove_mut(&key.id);
         self.changes.push(delete(rows::key(&key.id)));
         if loses_material(key, None) {
             self.lose_material(key);

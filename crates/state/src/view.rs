@@ -15,8 +15,10 @@ use crate::iam::{self, Directory, Group, ManagedPolicy, OidcProvider, Role, User
 use crate::model::{
     Account, Alias, Authority, Credential, DomainKey, Grant, Key, KeyUse, Policy, SealedRoot,
 };
+use crate::proto::RegionMessage;
 use crate::proto::outcome::Result as OutcomeResult;
 use crate::records::{self, CorruptRecord};
+use crate::regions::{self, RegionIdentity, RegionPeer, RegionStream, Regions};
 use crate::requests::{Remembered, RequestChunk, chunk_number};
 use crate::rows::{self, RowChange};
 use crate::transition::Transition;
@@ -45,6 +47,7 @@ pub struct View {
     pub(crate) erasures: Erasures,
     pub(crate) forwarded: Forwardings,
     pub(crate) directory: Directory,
+    pub(crate) regions: Regions,
     pub(crate) grants: HashTrieMapSync<GrantId, Arc<Grant>>,
     pub(crate) grants_by_key: RedBlackTreeSetSync<(KeyId, GrantId)>,
     pub(crate) grant_counts: HashTrieMapSync<KeyId, usize>,
@@ -102,6 +105,7 @@ impl Default for View {
             erasures: Erasures::default(),
             forwarded: Forwardings::default(),
             directory: Directory::default(),
+            regions: Regions::default(),
             grants: HashTrieMapSync::default(),
             grants_by_key: RedBlackTreeSetSync::default(),
             grant_counts: HashTrieMapSync::default(),
@@ -204,7 +208,8 @@ impl View {
         let iam = iam + directory.oidc_providers.size();
         let keys = self.keys.size() + self.uses.size() + self.grants.size();
         let told = self.erasures.row_count() + self.forwarded.count();
-        small + others + iam + directory.policies.size() + keys + told
+        let regions = 2 * self.regions.peers.size() + self.regions.outbox.size();
+        small + others + iam + directory.policies.size() + keys + told + regions
     }
 
     /// How many policies are stored; equal documents are one.
@@ -319,6 +324,18 @@ impl View {
                 .all()
                 .map(|p| (rows::oidc_provider(p.id), Row::OidcProvider(p))),
         );
+        let regions = &self.regions;
+        list.extend(regions.identity.iter().map(|i| (rows::region_identity(), Row::Identity(i))));
+        list.extend(regions.peers.values().map(|p| (rows::region_peer(&p.region), Row::Peer(p))));
+        list.extend(
+            regions.streams.iter().map(|(r, s)| (rows::region_stream(r), Row::Stream(r, s))),
+        );
+        list.extend(
+            regions
+                .outbox
+                .iter()
+                .map(|((r, number), m)| (rows::outgoing(r, *number), Row::Outgoing(r, *number, m))),
+        );
         list.extend(self.grants.values().map(|g| (rows::grant(&g.key, &g.id), Row::Grant(g))));
         list.extend(self.uses.values().map(|u| (rows::key_use(&u.key), Row::Use(u))));
         list.extend(self.erasures.all().map(|l| (rows::lost_material(&l.key), Row::Lost(l))));
@@ -352,6 +369,10 @@ enum Row<'a> {
     User(&'a User),
     Role(&'a Role),
     OidcProvider(&'a OidcProvider),
+    Identity(&'a RegionIdentity),
+    Peer(&'a RegionPeer),
+    Stream(&'a Region, &'a RegionStream),
+    Outgoing(&'a Region, u64, &'a RegionMessage),
     Grant(&'a Grant),
     Use(&'a KeyUse),
     Lost(&'a LostMaterial),
@@ -376,6 +397,10 @@ impl Row<'_> {
             Self::User(user) => iam::user(user),
             Self::Role(role) => iam::role(role),
             Self::OidcProvider(provider) => iam::oidc_provider(provider),
+            Self::Identity(identity) => regions::identity(identity),
+            Self::Peer(peer) => regions::peer(peer),
+            Self::Stream(region, stream) => regions::stream(region, stream),
+            Self::Outgoing(region, number, message) => regions::outgoing(region, *number, message),
             Self::Grant(grant) => records::grant(grant),
             Self::Use(key_use) => key_use.record().encode_to_vec(),
             Self::Lost(lost) => lost.record().encode_to_vec(),

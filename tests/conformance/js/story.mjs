@@ -9,6 +9,7 @@ import {
   CreateKeyCommand,
   DecryptCommand,
   DeleteAliasCommand,
+  DescribeCustomKeyStoresCommand,
   DescribeKeyCommand,
   DisableKeyCommand,
   EnableKeyCommand,
@@ -21,7 +22,6 @@ import {
   ScheduleKeyDeletionCommand,
   SignCommand,
   TagResourceCommand,
-  UpdatePrimaryRegionCommand,
   VerifyCommand,
   paginateListKeys,
 } from "@aws-sdk/client-kms";
@@ -149,10 +149,7 @@ async function errors() {
     KeyId: "nothing",
     Plaintext: new Uint8Array(4097),
   });
-  await refused("UnsupportedOperationException", undefined, UpdatePrimaryRegionCommand, {
-    KeyId: randomUUID(),
-    PrimaryRegion: "eu-west-1",
-  });
+  await refused("UnsupportedOperationException", undefined, DescribeCustomKeyStoresCommand, {});
 }
 
 const key = await newKey();

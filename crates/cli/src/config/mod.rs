@@ -29,6 +29,7 @@ const KEYS: &[Key] = &[
     ("listen", "clients", "address for clients"),
     ("listen", "operations", "address for health, readiness and metrics"),
     ("listen", "peers", "address for other members; none for a node that stays alone"),
+    ("listen", "regions", "address for other regions; none for one that no other one calls"),
     ("listen", "allow_plain_http", "serve clients without TLS off loopback"),
     ("cluster", "advertise", "host and port at which other members reach this node"),
     ("cluster", "seeds", "hosts and ports at which members may be found"),
@@ -112,6 +113,8 @@ pub struct Config {
     pub operations: SocketAddr,
     /// Address for other members; none for a node that stays alone.
     pub peers: Option<SocketAddr>,
+    /// Address for other regions; none for one that no other one calls.
+    pub regions: Option<SocketAddr>,
     /// How it finds other members.
     pub cluster: ClusterConfig,
     /// How fresh what a request sees must be.
@@ -196,6 +199,7 @@ impl Config {
             clients,
             operations: read.address("listen", "operations")?.unwrap_or_else(|| loopback(9472)),
             peers: read.address("listen", "peers")?,
+            regions: read.address("listen", "regions")?,
             cluster: cluster(&read)?,
             reads: reads(&read)?,
             proxies: proxies::proxies(&read)?,

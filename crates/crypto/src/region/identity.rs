@@ -113,7 +113,9 @@ impl RegionKeys {
         let (classical, post_quantum) = split_prefixed(signature).ok_or(invalid)?;
         let digest = digest::sha384(&signed(label, statement));
         let ecdsa = SigningAlgorithm::EcdsaSha384;
-        self.classical.verify(ecdsa, MessageType::Digest, &digest, classical).map_err(|_| invalid)?;
+        self.classical
+            .verify(ecdsa, MessageType::Digest, &digest, classical)
+            .map_err(|_| invalid)?;
         let ml_dsa = SigningAlgorithm::MlDsaShake256;
         self.post_quantum
             .verify(ml_dsa, MessageType::Raw, &digest, post_quantum)

@@ -15,7 +15,7 @@ mod tls;
 
 pub use client::GrpcTransport;
 pub use listener::PeerListener;
-pub use tls::{IdentityError, PeerIdentity, member_name, node_name};
+pub use tls::{IdentityError, PeerIdentity, is_member, member_name, node_name};
 
 /// The messages, the servers and the clients, generated from `proto/keystead/peer/v1`.
 #[allow(missing_docs, unused_qualifications, clippy::all, clippy::pedantic)]

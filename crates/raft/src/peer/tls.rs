@@ -10,7 +10,8 @@ use keystead_types::{ClusterId, NodeId};
 use rustls::crypto::CryptoProvider;
 use rustls::crypto::aws_lc_rs::{self, kx_group};
 use rustls::pki_types::pem::{self, PemObject};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{VerifierBuilderError, WebPkiClientVerifier};
 use rustls::{ClientConfig, RootCertStore, ServerConfig, version};
 
@@ -59,6 +60,8 @@ pub struct PeerIdentity {
     node: NodeId,
     server: Arc<ServerConfig>,
     client: Arc<ClientConfig>,
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
 }
 
 impl PeerIdentity {
@@ -88,9 +91,38 @@ impl PeerIdentity {
         Ok(Self {
             cluster,
             node,
-            server: Arc::new(server_config(roots.clone(), chain.clone(), key.clone_key())?),
-            client: Arc::new(client_config(roots, chain, key)?),
+            server: Arc::new(server_config(
+                (member_verifier(roots.clone())?, provider()),
+                chain.clone(),
+                key.clone_key(),
+            )?),
+            client: Arc::new(client_config((roots, provider()), chain.clone(), key.clone_key())?),
+            chain,
+            key,
         })
+    }
+
+    /// What connections are made with to members of another cluster, whose authority has this
+    /// certificate (DER). Only a hybrid post-quantum key exchange will do.
+    ///
+    /// # Errors
+    /// See [`IdentityError`].
+    pub fn client_of(&self, authority: &[u8]) -> Result<Arc<ClientConfig>, IdentityError> {
+        let trusted = (roots_of(authority)?, hybrid_provider());
+        Ok(Arc::new(client_config(trusted, self.chain.clone(), self.key.clone_key())?))
+    }
+
+    /// What connections of members of other clusters are accepted with, of those that `verifier`
+    /// lets in. Only a hybrid post-quantum key exchange will do.
+    ///
+    /// # Errors
+    /// See [`IdentityError`].
+    pub fn server_of(
+        &self,
+        verifier: Arc<dyn ClientCertVerifier>,
+    ) -> Result<Arc<ServerConfig>, IdentityError> {
+        let trusted = (verifier, hybrid_provider());
+        Ok(Arc::new(server_config(trusted, self.chain.clone(), self.key.clone_key())?))
     }
 
     /// The node's cluster.
@@ -127,6 +159,31 @@ impl std::fmt::Debug for PeerIdentity {
     }
 }
 
+/// Whether a certificate is that of a member of a cluster: one that its authority has signed, and
+/// no other.
+pub fn is_member(cluster: ClusterId, authority: &[u8], chain: &[CertificateDer<'_>]) -> bool {
+    let verified = || {
+        let (certificate, more) = chain.split_first()?;
+        let roots = roots_of(authority).ok()?;
+        let verifier = member_verifier(roots).ok()?;
+        verifier.verify_client_cert(certificate, more, UnixTime::now()).ok()?;
+        node_of(cluster, certificate)
+    };
+    verified().is_some()
+}
+
+fn member_verifier(
+    roots: Arc<RootCertStore>,
+) -> Result<Arc<dyn ClientCertVerifier>, IdentityError> {
+    Ok(WebPkiClientVerifier::builder_with_provider(roots, provider()).build()?)
+}
+
+fn roots_of(authority: &[u8]) -> Result<Arc<RootCertStore>, IdentityError> {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from(authority))?;
+    Ok(Arc::new(roots))
+}
+
 /// The node that a certificate of this cluster's authority is for.
 pub(super) fn node_of(cluster: ClusterId, certificate: &CertificateDer<'_>) -> Option<NodeId> {
     let certificate = webpki::EndEntityCert::try_from(certificate).ok()?;
@@ -149,13 +206,18 @@ pub(super) fn provider() -> Arc<CryptoProvider> {
     })
 }
 
+/// aws-lc-rs with nothing but the post-quantum hybrid.
+fn hybrid_provider() -> Arc<CryptoProvider> {
+    let kx_groups = vec![kx_group::X25519MLKEM768];
+    Arc::new(CryptoProvider { kx_groups, ..aws_lc_rs::default_provider() })
+}
+
 fn server_config(
-    roots: Arc<RootCertStore>,
+    (verifier, provider): (Arc<dyn ClientCertVerifier>, Arc<CryptoProvider>),
     chain: Vec<CertificateDer<'static>>,
     key: PrivateKeyDer<'static>,
 ) -> Result<ServerConfig, IdentityError> {
-    let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider()).build()?;
-    let mut config = ServerConfig::builder_with_provider(provider())
+    let mut config = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&version::TLS13])?
         .with_client_cert_verifier(verifier)
         .with_single_cert(chain, key)?;
@@ -164,11 +226,11 @@ fn server_config(
 }
 
 fn client_config(
-    roots: Arc<RootCertStore>,
+    (roots, provider): (Arc<RootCertStore>, Arc<CryptoProvider>),
     chain: Vec<CertificateDer<'static>>,
     key: PrivateKeyDer<'static>,
 ) -> Result<ClientConfig, IdentityError> {
-    let mut config = ClientConfig::builder_with_provider(provider())
+    let mut config = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&version::TLS13])?
         .with_root_certificates(roots)
         .with_client_auth_cert(chain, key)?;

@@ -9,6 +9,7 @@ mod certificate;
 mod client;
 mod heard;
 mod listener;
+mod regions;
 mod service;
 mod services;
 

@@ -15,7 +15,7 @@ use tonic::{Request, Response, Status};
 use super::proto::admin_server::Admin;
 use super::proto::revoke_sessions_request::Of;
 use super::proto::{self, StatusRequest, StatusResponse};
-use super::services;
+use super::{regions, services};
 use crate::audit::{AuditTrail, Operator, OperatorRecord};
 use crate::boot::{self, NewAccount};
 use crate::clock;
@@ -303,6 +303,44 @@ impl Admin for AdminService {
         };
         boot::revoke_sessions(region, account_id(&account)?, owner).await.map_err(refused)?;
         Ok(Response::new(proto::RevokeSessionsResponse {}))
+    }
+
+    async fn show_region(
+        &self,
+        request: Request<proto::ShowRegionRequest>,
+    ) -> Result<Response<proto::RegionCard>, Status> {
+        self.note(&request, "ShowRegion")?;
+        let region = self.region(&request.get_ref().region)?;
+        regions::card(region).await.map(Response::new)
+    }
+
+    async fn add_region_peer(
+        &self,
+        request: Request<proto::AddRegionPeerRequest>,
+    ) -> Result<Response<proto::ChangeResponse>, Status> {
+        self.note(&request, "AddRegionPeer")?;
+        let region = self.region(&request.get_ref().region)?;
+        regions::add(region, request.get_ref()).await?;
+        Ok(Response::new(proto::ChangeResponse {}))
+    }
+
+    async fn remove_region_peer(
+        &self,
+        request: Request<proto::RemoveRegionPeerRequest>,
+    ) -> Result<Response<proto::ChangeResponse>, Status> {
+        self.note(&request, "RemoveRegionPeer")?;
+        let proto::RemoveRegionPeerRequest { region, peer } = request.get_ref();
+        regions::remove(self.region(region)?, peer).await?;
+        Ok(Response::new(proto::ChangeResponse {}))
+    }
+
+    async fn list_region_peers(
+        &self,
+        request: Request<proto::ListRegionPeersRequest>,
+    ) -> Result<Response<proto::ListRegionPeersResponse>, Status> {
+        self.note(&request, "ListRegionPeers")?;
+        let region = self.region(&request.get_ref().region)?;
+        Ok(Response::new(regions::list(region)))
     }
 
     async fn add_service(

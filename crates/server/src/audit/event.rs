@@ -31,7 +31,8 @@ pub(crate) struct KeyEvent {
     read_only: bool,
     resources: [ResourceEntry; 1],
     event_type: &'static str,
-    service_event_details: Details,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    service_event_details: Option<Details>,
     management_event: bool,
     recipient_account_id: Shown<AccountId>,
     event_category: &'static str,
@@ -57,6 +58,25 @@ impl KeyEvent {
     /// # Errors
     /// The random generator failed; the text says so.
     pub(crate) fn rotation(region: &Region, key: &Key) -> Result<Self, String> {
+        let key_id = key.id.to_string();
+        let details = Details { key_id, rotation_type: "AUTOMATIC" };
+        let event = Self::new(region, key, "RotateKey")?;
+        Ok(Self { service_event_details: Some(details), ..event })
+    }
+
+    /// That the Region of a relative had something done to a multi-Region key.
+    ///
+    /// # Errors
+    /// The random generator failed; the text says so.
+    pub(crate) fn by_relative(
+        region: &Region,
+        key: &Key,
+        operation: &'static str,
+    ) -> Result<Self, String> {
+        Ok(Self { event_type: "AwsApiCall", ..Self::new(region, key, operation)? })
+    }
+
+    fn new(region: &Region, key: &Key, event_name: &'static str) -> Result<Self, String> {
         let account = key.account;
         let event_id = random::bytes().map_err(|error| error.to_string())?;
         let arn = KeyArn { region: region.clone(), account, id: key.id };
@@ -65,7 +85,7 @@ impl KeyEvent {
             user_identity: Identity { account_id: Shown(account), invoked_by: INTERNAL },
             event_time: Shown(clock::now()),
             event_source: "kms.amazonaws.com",
-            event_name: "RotateKey",
+            event_name,
             aws_region: Shown(region.clone()),
             source_ip_address: INTERNAL,
             user_agent: INTERNAL,
@@ -75,10 +95,7 @@ impl KeyEvent {
             read_only: false,
             resources: [ResourceEntry::key(account, KmsArn::Key(arn))],
             event_type: "AwsServiceEvent",
-            service_event_details: Details {
-                key_id: key.id.to_string(),
-                rotation_type: "AUTOMATIC",
-            },
+            service_event_details: None,
             management_event: true,
             recipient_account_id: Shown(account),
             event_category: "Management",

@@ -138,7 +138,8 @@ pub async fn ensure_identity(
     load(cluster, node, data_dir)
 }
 
-async fn ensure_authority(
+/// The authority of a cluster, which gets one if it has none.
+pub(crate) async fn ensure_authority(
     region: &RegionServer,
     cluster: ClusterId,
 ) -> Result<Authority, IdentityFileError> {

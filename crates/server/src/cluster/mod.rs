@@ -16,4 +16,5 @@ pub use assemble::{AssembleError, Assembly, IssuedAdmission, admit_self, join};
 pub use authority::{Authority, AuthorityError};
 pub use enrol::enrol;
 pub use host::{MemberHost, admission};
+pub(crate) use identity::ensure_authority;
 pub use identity::{Credentials, IdentityFileError, ensure_identity, has_identity};

@@ -30,7 +30,6 @@ impl Operation for CreateKey {
             ("Origin", !matches!(origin, OriginType::Unspecified | AwsKms | External)),
             ("CustomKeyStoreId", input.custom_key_store_id.is_some()),
             ("XksKeyId", input.xks_key_id.is_some()),
-            ("MultiRegion", input.multi_region()),
         ])
     }
 
@@ -70,14 +69,21 @@ impl Operation for CreateKey {
 
     async fn execute(call: &Call<'_>, input: &Self::Input) -> Result<Self::Output, Failure> {
         let (spec, usage) = spec_and_usage(input)?;
-        let id = KeyId::from_random(call.region.entropy()?, false);
+        let id = KeyId::from_random(call.region.entropy()?, input.multi_region());
         let (tags, origin) = (tags::to_map(call, &input.tags)?, origin(input));
         let (region, account) = (call.region, call.account());
         let material = match origin {
             Origin::External => None,
             _ => Some(region.new_material(&call.view, account, id, spec, usage).await?),
         };
-        let facts = KeyFacts { id, spec, usage, origin, primary: None, tags: &tags };
+        let facts = KeyFacts {
+            id,
+            spec,
+            usage,
+            origin,
+            primary: input.multi_region().then(|| call.region.name()),
+            tags: &tags,
+        };
         let checked = input.policy.is_some() && !input.bypass_policy_lockout_safety_check();
         let lockout_check = checked.then(|| call.next_policy(&facts, call.account()));
         let command = proto::CreateKey {

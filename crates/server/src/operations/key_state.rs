@@ -13,6 +13,8 @@ pub(crate) enum StateRule {
     Usable,
     /// Every state but one on the way to deletion.
     NotPendingDeletion,
+    /// The key is to be deleted.
+    Deletable,
     /// Only a state on the way to deletion.
     PendingDeletion,
     /// The key is switched on or off.
@@ -49,7 +51,8 @@ pub(crate) fn check(
         ImportUndone if pending => Ok(()),
         _ if state == State::PendingReplicaDeletion => Err(messages::pending_replica_deletion(arn)),
         _ if pending => Err(messages::pending_deletion(arn)),
-        StateRule::NotPendingDeletion => Ok(()),
+        StateRule::Deletable if state == State::Updating => Err(messages::updating(arn)),
+        StateRule::Deletable | StateRule::NotPendingDeletion => Ok(()),
         StateRule::Schedulable => match state {
             State::Creating => Err(messages::creating(arn)),
             State::Disabled => Err(messages::disabled(arn)),

@@ -82,6 +82,8 @@ fn entry(key: &Key, material: &Material) -> kms::RotationsListEntry {
         MaterialState::Current => kms::KeyMaterialState::Current,
         MaterialState::NonCurrent => kms::KeyMaterialState::NonCurrent,
         MaterialState::PendingRotation => kms::KeyMaterialState::PendingRotation,
+        // It was rotated, but does not encrypt yet.
+        MaterialState::Spreading => kms::KeyMaterialState::NonCurrent,
     };
     let kind = |on_demand| match on_demand {
         true => kms::RotationType::OnDemand,

@@ -34,8 +34,34 @@ pub(super) fn key_metadata(key: &Key, region: &Region) -> kms::KeyMetadata {
         current_key_material_id: material_id(key),
         expiration_model: convert::member(expiration_model(key)),
         valid_to: expiry(key).map(convert::timestamp),
+        multi_region_configuration: multi_region(key),
+        pending_deletion_window_in_days: pending_window(key),
         ..Default::default()
     }
+}
+
+/// The relatives of a multi-Region key.
+fn multi_region(key: &Key) -> Option<kms::MultiRegionConfiguration> {
+    let relatives = key.multi_region.as_deref()?;
+    let relative = |region: &Region| {
+        let arn = KeyArn { region: region.clone(), account: key.account, id: key.id };
+        kms::MultiRegionKey { arn: Some(arn.to_string()), region: Some(region.to_string()) }
+    };
+    let kind = match key.as_replica() {
+        Some(_) => kms::MultiRegionKeyType::Replica,
+        None => kms::MultiRegionKeyType::Primary,
+    };
+    Some(kms::MultiRegionConfiguration {
+        multi_region_key_type: Some(kind.into()),
+        primary_key: Some(relative(&relatives.primary)),
+        replica_keys: relatives.replicas.iter().map(|one| relative(&one.region)).collect(),
+    })
+}
+
+/// The days of the window that begins when the last replica is gone.
+fn pending_window(key: &Key) -> Option<i32> {
+    let waits = key.state == KeyState::PendingReplicaDeletion;
+    waits.then(|| i32::try_from(key.pending_window_days).ok()).flatten()
 }
 
 /// The older name of the spec. Its list of names ended before the newer specs came.

@@ -91,6 +91,7 @@ pub(super) fn visit_all(visitor: &mut impl Visit) {
     visitor.visit::<list_retirable_grants::ListRetirableGrants>();
     visitor.visit::<put_key_policy::PutKeyPolicy>();
     visitor.visit::<re_encrypt::ReEncrypt>();
+    visitor.visit::<replicate_key::ReplicateKey>();
     visitor.visit::<retire_grant::RetireGrant>();
     visitor.visit::<revoke_grant::RevokeGrant>();
     visitor.visit::<rotate_key_on_demand::RotateKeyOnDemand>();
@@ -100,6 +101,7 @@ pub(super) fn visit_all(visitor: &mut impl Visit) {
     visitor.visit::<untag_resource::UntagResource>();
     visitor.visit::<update_alias::UpdateAlias>();
     visitor.visit::<update_key_description::UpdateKeyDescription>();
+    visitor.visit::<update_primary_region::UpdatePrimaryRegion>();
     visitor.visit::<verify::Verify>();
     visitor.visit::<verify_mac::VerifyMac>();
 }

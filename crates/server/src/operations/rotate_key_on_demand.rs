@@ -29,7 +29,8 @@ impl Operation for RotateKeyOnDemand {
             // AWS says no more either.
             return Err(Error::bare(ErrorCode::UnsupportedOperationException));
         }
-        rotation::suits(call, Self::NAME)
+        rotation::suits(call, Self::NAME)?;
+        rotation::refuse_replica(call)
     }
 
     /// How often it may be done, and whether anything waits, is for the state to say: a request

@@ -24,5 +24,15 @@ pub(super) fn suits_schedule(call: &Call<'_>, operation: &str) -> Result<(), Err
     if key.origin != Origin::AwsKms {
         return Err(messages::origin_not_valid(call.key_arn(key), key.origin));
     }
-    suits(call, operation)
+    suits(call, operation)?;
+    refuse_replica(call)
+}
+
+/// Refuses a replica, whose material is its primary's.
+pub(super) fn refuse_replica(call: &Call<'_>) -> Result<(), Error> {
+    let key = call.key(0)?;
+    match key.as_replica() {
+        Some(_) => Err(messages::not_primary(call.key_arn(key))),
+        None => Ok(()),
+    }
 }

@@ -25,7 +25,7 @@ impl Operation for ScheduleKeyDeletion {
 
     const NAME: &'static str = "ScheduleKeyDeletion";
     const READ_ONLY: bool = false;
-    const STATES: StateRule = StateRule::NotPendingDeletion;
+    const STATES: StateRule = StateRule::Deletable;
 
     fn targets(input: &Self::Input) -> Result<Vec<Target<'_>>, Error> {
         let days = window_days(input).to_string();
@@ -56,11 +56,18 @@ impl Operation for ScheduleKeyDeletion {
         input: &Self::Input,
         first: &outcome::Result,
     ) -> Option<Self::Output> {
-        let outcome::Result::DeletionScheduled(scheduled) = first else { return None };
+        // A primary with replicas waits for them to be gone, nobody knows how long.
+        let (date, state) = match first {
+            outcome::Result::DeletionScheduled(scheduled) => {
+                (Some(UnixMillis(scheduled.deletion_ms)), kms::KeyState::PendingDeletion)
+            }
+            outcome::Result::Done(_) => (None, kms::KeyState::PendingReplicaDeletion),
+            _ => return None,
+        };
         Some(kms::ScheduleKeyDeletionResponse {
             key_id: Some(call.key_arn(call.key(0).ok()?).to_string()),
-            deletion_date: Some(convert::timestamp(UnixMillis(scheduled.deletion_ms))),
-            key_state: Some(kms::KeyState::PendingDeletion.into()),
+            deletion_date: date.map(convert::timestamp),
+            key_state: Some(state.into()),
             pending_window_in_days: Some(window_days(input)),
         })
     }

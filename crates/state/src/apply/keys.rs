@@ -1,13 +1,16 @@
 //! The life of a key.
 
-use keystead_types::{AccountId, KeyManager, KeySpec, KeyState, KeyUsage, Origin, UnixMillis};
+use keystead_types::{
+    AccountId, KeyArn, KeyManager, KeySpec, KeyState, KeyUsage, Origin, UnixMillis,
+};
 
-use super::{Execution, done, fresh_customer_key, key_id, policies};
-use crate::model::{Key, MultiRegion};
+use super::{Execution, done, fresh_customer_key, key_id, policies, regions};
+use crate::model::Key;
 use crate::proto::outcome::Result as OutcomeResult;
 use crate::proto::{self, Command, Reason};
 use crate::quotas::Quotas;
 use crate::records::{code, read_material};
+use crate::regions::MultiRegion;
 use crate::transition::Transition;
 
 pub(super) fn create(
@@ -31,13 +34,15 @@ pub(super) fn create(
     if !of_service && next.view.key_count_of(account) >= quotas.keys_per_account {
         return Err(Reason::KeyLimit.into());
     }
+    let region = next.view.region().cloned().ok_or(Reason::NotInitialised)?;
     // What a caller did not give is the default policy, which needs no look.
     let given = match op.policy_given {
         true => Some(policies::given(next.view, &op.policy)?),
         false => None,
     };
     if let (Some(policy), Some(check)) = (&given, &op.lockout_check) {
-        policies::refuse_lockout(next.view, command, check, account, id, policy)?;
+        let arn = KeyArn { region: region.clone(), account, id };
+        policies::refuse_lockout(next.view, command, check, &arn, policy)?;
     }
     let created = next.view.clock;
     let material = match op.material.clone() {
@@ -50,8 +55,7 @@ pub(super) fn create(
     let origin = code(op.origin, Origin::from_code).ok_or(Reason::Malformed)?;
     let spec = code(op.spec, KeySpec::from_code).ok_or(Reason::Malformed)?;
     let usage = code(op.usage, KeyUsage::from_code).ok_or(Reason::Malformed)?;
-    let region = next.view.region().cloned().ok_or(Reason::NotInitialised)?;
-    let relatives = || Box::new(MultiRegion { primary: region, replicas: Vec::new() });
+    let relatives = || Box::new(MultiRegion::alone(region));
     let policy = match given {
         Some(policy) => next.share_policy(policy),
         None => next.policy(&op.policy),
@@ -71,6 +75,7 @@ pub(super) fn create(
         policy,
         tags: op.tags.clone(),
         deletion: None,
+        pending_window_days: 0,
         multi_region: id.multi_region().then(relatives),
         rotation: None,
         rights_removed_at: 0,
@@ -95,8 +100,11 @@ fn set_state(
 ) -> Execution {
     let mut key = fresh_customer_key(next, at, key)?;
     refuse_pending_deletion(&key)?;
-    if key.state == KeyState::PendingImport {
-        return Err(Reason::KeyPendingImport.into());
+    match key.state {
+        KeyState::PendingImport => return Err(Reason::KeyPendingImport.into()),
+        KeyState::Creating => return Err(Reason::KeyCreating.into()),
+        KeyState::Updating => return Err(Reason::KeyUpdating.into()),
+        _ => {}
     }
     // A cancelled deletion leaves a key disabled even if it has no material to be enabled with.
     let lacks_material = state == KeyState::Enabled && !key.is_whole();
@@ -130,6 +138,17 @@ pub(super) fn schedule_deletion(
 ) -> Execution {
     let mut key = fresh_customer_key(next, at, op.key.as_ref())?;
     refuse_pending_deletion(&key)?;
+    if key.state == KeyState::Updating {
+        return Err(Reason::KeyUpdating.into());
+    }
+    if key.as_primary().is_some_and(|relatives| !relatives.replicas.is_empty()) {
+        // Its window begins when the last of them is gone.
+        key.state = KeyState::PendingReplicaDeletion;
+        key.pending_window_days = op.window_days;
+        key.rights_removed_at = next.index();
+        next.put_key(key);
+        return Ok(done());
+    }
     let deletion = next.view.clock.plus(u64::from(op.window_days) * UnixMillis::DAY);
     key.state = KeyState::PendingDeletion;
     key.deletion = Some(deletion);
@@ -144,7 +163,7 @@ pub(super) fn cancel_deletion(
     op: &proto::CancelKeyDeletion,
 ) -> Execution {
     let mut key = fresh_customer_key(next, at, op.key.as_ref())?;
-    if key.state != KeyState::PendingDeletion {
+    if !matches!(key.state, KeyState::PendingDeletion | KeyState::PendingReplicaDeletion) {
         return Err(Reason::KeyNotPendingDeletion.into());
     }
     if key.is_due(next.view.clock) {
@@ -152,7 +171,7 @@ pub(super) fn cancel_deletion(
         return Err(Reason::KeyNotFound.into());
     }
     key.state = KeyState::Disabled;
-    key.deletion = None;
+    (key.deletion, key.pending_window_days) = (None, 0);
     next.put_key(key);
     Ok(done())
 }
@@ -163,6 +182,7 @@ pub(super) fn delete_due(next: &mut Transition<'_>, op: &proto::DeleteDueKeys) -
     for id in ids {
         if let Some(key) = next.key(&id).filter(|key| key.is_due(next.view.clock)) {
             next.remove_key(&key);
+            regions::end_of_replica(next, &key);
         }
     }
     Ok(done())

@@ -67,6 +67,7 @@ impl Key {
             policy: Arc::new(Policy::new(&op.policy, BTreeMap::new())),
             tags: BTreeMap::new(),
             deletion: None,
+            pending_window_days: 0,
             multi_region: None,
             rotation: None,
             rights_removed_at: 0,

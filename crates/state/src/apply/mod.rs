@@ -10,6 +10,7 @@ mod imports;
 mod keys;
 mod managed_keys;
 mod policies;
+mod regions;
 mod requests;
 mod rotation;
 mod tags;
@@ -20,7 +21,7 @@ use keystead_types::{KeyId, KeyManager, UnixMillis};
 pub(crate) use requests::recall;
 pub use versions::{
     CLUSTER_VERSION, FIRST_VERSION, FORWARDED_ONCE_VERSION, FORWARDING_VERSION, LATE_USES_VERSION,
-    OIDC_VERSION, ROLES_VERSION, SESSION_POLICIES_VERSION, least_version,
+    OIDC_VERSION, REGIONS_VERSION, ROLES_VERSION, SESSION_POLICIES_VERSION, least_version,
 };
 
 use crate::model::Key;
@@ -146,6 +147,14 @@ fn execute(next: &mut Transition<'_>, command: &Command, operation: &Operation) 
         Operation::ImportMaterial(op) => imports::import(next, at, op),
         Operation::DeleteMaterial(op) => imports::delete(next, at, op),
         Operation::ExpireMaterials(op) => imports::expire(next, op),
+        Operation::CreateRegionIdentity(op) => regions::create_identity(next, op),
+        Operation::AddRegionPeer(op) => regions::add_peer(next, op),
+        Operation::RemoveRegionPeer(op) => regions::remove_peer(next, op),
+        Operation::ReplicateKey(op) => regions::replicate(next, command, op),
+        Operation::ReceiveMessages(op) => regions::receive(next, command, op),
+        Operation::ConfirmMessages(op) => regions::confirm(next, op),
+        Operation::Resynchronise(op) => regions::resynchronise(next, op),
+        Operation::UpdatePrimaryRegion(op) => regions::update_primary(next, at, op),
         Operation::Tick(_) => Ok(done()),
         Operation::CreateUser(op) => iam::users::create(next, at, op),
         Operation::CreateGroup(op) => iam::groups::create(next, op),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use keystead_policy::{
     Attached, Caller, Context, Kind, NamedPrincipal, Policies, Query, can_put_key_policy,
 };
-use keystead_types::{AccountId, IamArn, KeyArn, KeyId, PrincipalArn, SessionArn};
+use keystead_types::{IamArn, KeyArn, PrincipalArn, SessionArn};
 
 use super::{Execution, done, fresh_customer_key};
 use crate::iam::{NamedPolicy, in_force};
@@ -22,7 +22,9 @@ pub(super) fn put(
     let mut key = fresh_customer_key(next, command.authorised_at, op.key.as_ref())?;
     let policy = given(next.view, &op.policy)?;
     if let Some(check) = &op.lockout_check {
-        refuse_lockout(next.view, command, check, key.account, key.id, &policy)?;
+        let region = next.view.region().cloned().ok_or(Reason::NotInitialised)?;
+        let arn = KeyArn { region, account: key.account, id: key.id };
+        refuse_lockout(next.view, command, check, &arn, &policy)?;
     }
     key.policy = next.share_policy(policy);
     key.rights_removed_at = next.index();
@@ -84,20 +86,18 @@ pub(super) fn refuse_lockout(
     view: &View,
     command: &Command,
     check: &proto::LockoutCheck,
-    account: AccountId,
-    key: KeyId,
+    key: &KeyArn,
     policy: &Policy,
 ) -> Result<(), Reason> {
     let caller = author(view, command)?;
     let id = if command.role_id.is_empty() { &command.user_id } else { &command.role_id };
     let own = view.own_policies(id).ok_or(Reason::PolicyLockout)?;
-    let region = view.region().cloned().ok_or(Reason::NotInitialised)?;
-    let resource = KeyArn { region, account, id: key }.to_string();
+    let resource = key.to_string();
     let query = Query {
         caller: &caller,
         action: "kms:PutKeyPolicy",
         resource: &resource,
-        owner: account,
+        owner: key.account,
         context: &context(check),
         encryption_context: &[],
     };

@@ -53,6 +53,9 @@ pub(super) fn rotate(next: &mut Transition<'_>, at: u64, op: &proto::RotateKey) 
     if !key.can_rotate() {
         return Err(Reason::Malformed.into());
     }
+    if key.spreads() {
+        return Err(Reason::MaterialSpreading.into());
+    }
     if key.on_demand_rotations() >= ON_DEMAND_ROTATIONS {
         return Err(Reason::RotationLimit.into());
     }
@@ -111,9 +114,14 @@ fn schedulable(
 
 fn refuse_unusable(key: &Key) -> Result<(), Reason> {
     refuse_pending_deletion(key)?;
+    if key.as_replica().is_some() {
+        return Err(Reason::KeyNotPrimary);
+    }
     match key.state {
         KeyState::Disabled => Err(Reason::KeyDisabled),
         KeyState::PendingImport => Err(Reason::KeyPendingImport),
+        // What a primary shares stays as it is while another one takes over from it.
+        KeyState::Updating if key.is_succeeded() => Err(Reason::KeyUpdating),
         _ => Ok(()),
     }
 }
@@ -123,7 +131,8 @@ pub(super) fn from_now(next: &Transition<'_>, period_days: u32) -> Rotation {
     Rotation { period_days, next: next.view.clock.plus(period) }
 }
 
-/// Makes new material the current one. The old one stays, for what it encrypted.
+/// Makes new material the current one. The old one stays, for what it encrypted. Where there are
+/// replicas, they are to have it first.
 fn add_current(
     key: &mut Key,
     material: Option<&proto::MaterialRecord>,
@@ -135,11 +144,15 @@ fn add_current(
     if !material.is_present() || key.material_by_prefix(prefix).is_some() {
         return Err(Reason::Malformed);
     }
-    let (created, origin, state) = (rotation.at, key.origin, MaterialState::Current);
+    let spreads = key.as_primary().is_some_and(|relatives| !relatives.replicas.is_empty());
+    let state = if spreads { MaterialState::Spreading } else { MaterialState::Current };
+    let (created, origin) = (rotation.at, key.origin);
     let material = Material { created, origin, state, rotation: Some(rotation), ..material };
-    retire_current(key);
+    if !spreads {
+        retire_current(key);
+        key.current_material = u32::try_from(key.materials.len()).ok();
+    }
     let mut materials = std::mem::take(&mut key.materials).into_vec();
-    key.current_material = u32::try_from(materials.len()).ok();
     materials.push(material);
     key.materials = materials.into();
     Ok(())

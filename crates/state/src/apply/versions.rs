@@ -3,11 +3,11 @@
 use keystead_types::Origin;
 
 use crate::proto::command::Operation;
-use crate::proto::{CreateKey, EntityKind, PutKeyPolicy};
+use crate::proto::{CreateKey, EntityKind, KeyRef, PutKeyPolicy};
 
 /// The greatest version of commands and records that this software understands. What a command
 /// needs says the command.
-pub const CLUSTER_VERSION: u32 = 6;
+pub const CLUSTER_VERSION: u32 = 7;
 /// The version that every software understands.
 pub const FIRST_VERSION: u32 = 1;
 
@@ -35,10 +35,14 @@ pub const ROLES_VERSION: u32 = 3;
 /// OIDC providers, and all commands whose author acts in a session for which one answered.
 pub const OIDC_VERSION: u32 = 4;
 
+/// Multi-Region keys, and regions that share them.
+pub const REGIONS_VERSION: u32 = 7;
+
 /// The cluster version that a command needs: members of an older one would stop at it.
 pub fn least_version(operation: &Operation) -> u32 {
     match operation {
         Operation::RecordKeyUses(op) if op.ahead_ms > 0 => LATE_USES_VERSION,
+        Operation::CreateKey(op) if is_multi_region(op.key.as_ref()) => REGIONS_VERSION,
         Operation::CreateKey(CreateKey { lockout_check: Some(check), .. })
         | Operation::PutKeyPolicy(PutKeyPolicy { lockout_check: Some(check), .. })
             if !check.session_policy.is_empty() =>
@@ -68,6 +72,14 @@ pub fn least_version(operation: &Operation) -> u32 {
         | Operation::RemoveClientId(_)
         | Operation::PutThumbprints(_) => OIDC_VERSION,
         Operation::RecordForwarded(_) => FORWARDED_ONCE_VERSION,
+        Operation::CreateRegionIdentity(_)
+        | Operation::AddRegionPeer(_)
+        | Operation::RemoveRegionPeer(_)
+        | Operation::ReplicateKey(_)
+        | Operation::ReceiveMessages(_)
+        | Operation::ConfirmMessages(_)
+        | Operation::Resynchronise(_)
+        | Operation::UpdatePrimaryRegion(_) => REGIONS_VERSION,
         Operation::RaiseVersion(op) => op.version,
         _ => match entity_kind(operation) {
             Some(EntityKind::Role) => ROLES_VERSION,
@@ -75,6 +87,10 @@ pub fn least_version(operation: &Operation) -> u32 {
             _ => FIRST_VERSION,
         },
     }
+}
+
+fn is_multi_region(key: Option<&KeyRef>) -> bool {
+    key.is_some_and(|key| key.multi_region)
 }
 
 /// What one of the commands that are about entities of any kind is about.
