@@ -12,12 +12,13 @@ from dataclasses import dataclass
 import ports
 import pytest
 from node import EXPORT, ROOT, binary
-from region import client, opens, seal
+from region import PLAINTEXT, client, opens, seal
 
 SCRIPT = ROOT / "scripts" / "cluster"
-SCRIPT_SECONDS = 120
-# Each of the three has ten.
-PORTS = 30
+SCRIPT_SECONDS = 180
+SECOND = "eu-west-1"
+# Each of the three has ten; and those of a second region are a hundred further on.
+PORTS = 130
 
 
 @dataclass
@@ -48,10 +49,9 @@ class Cluster:
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    def up(self):
+    def up(self, *arguments):
         """Starts what does not run; returns the exports."""
-        lines = self.done("up").splitlines()
-        return dict(match.groups() for match in map(EXPORT.match, lines) if match)
+        return exports_of(self.done("up", *arguments))
 
     def pids(self):
         return [int((self.folder / f"node-{n}" / "pid").read_text()) for n in (1, 2, 3)]
@@ -59,6 +59,10 @@ class Cluster:
     def client(self, exports, node=1):
         credentials = exports["AWS_ACCESS_KEY_ID"], exports["AWS_SECRET_ACCESS_KEY"]
         return client(f"http://127.0.0.1:{self.port + 10 * (node - 1)}", credentials)
+
+
+def exports_of(text):
+    return dict(match.groups() for match in map(EXPORT.match, text.splitlines()) if match)
 
 
 def lives(pid):
@@ -99,6 +103,22 @@ def test_up_again_starts_what_was_killed_and_nothing_else(cluster):
     assert (after[0], after[2]) == (before[0], before[2]) and after[1] != before[1]
     assert opens(cluster.client(exports, 2), blob)
     assert cluster.up() == exports and cluster.pids() == after
+
+
+def test_a_second_region_shares_keys(cluster):
+    here = cluster.client(cluster.up("--regions", "2"))
+    key = here.create_key(MultiRegion=True)["KeyMetadata"]["KeyId"]
+    here.replicate_key(KeyId=key, ReplicaRegion=SECOND)
+    blob = here.encrypt(KeyId=key, Plaintext=PLAINTEXT)["CiphertextBlob"]
+    exports = exports_of((cluster.folder / SECOND / "exports").read_text())
+    credentials = exports["AWS_ACCESS_KEY_ID"], exports["AWS_SECRET_ACCESS_KEY"]
+    there = client(f"http://127.0.0.1:{cluster.port + 100}", credentials, region=SECOND)
+    assert opens(there, blob)
+    assert "in step" in cluster.done("status")
+    # It is started, stopped and removed with the first one.
+    cluster.done("down")
+    cluster.up()
+    assert opens(there, blob)
 
 
 def test_a_paused_node_goes_on(cluster):
