@@ -6,12 +6,21 @@ import aws_encryption_sdk
 import pytest
 from aws_cryptographic_material_providers.mpl import AwsCryptographicMaterialProviders
 from aws_cryptographic_material_providers.mpl.config import MaterialProvidersConfig
-from aws_cryptographic_material_providers.mpl.models import CreateAwsKmsKeyringInput
+from aws_cryptographic_material_providers.mpl.models import (
+    CreateAwsKmsKeyringInput,
+    CreateAwsKmsMrkDiscoveryKeyringInput,
+    CreateAwsKmsMrkKeyringInput,
+)
+from aws_cryptographic_material_providers.mpl.models import DiscoveryFilter as AccountFilter
 from aws_encryption_sdk.exceptions import AWSEncryptionSDKClientError
 from aws_encryption_sdk.key_providers.kms import (
     DiscoveryAwsKmsMasterKeyProvider,
+    DiscoveryFilter,
+    MRKAwareDiscoveryAwsKmsMasterKeyProvider,
+    MRKAwareStrictAwsKmsMasterKeyProvider,
     StrictAwsKmsMasterKeyProvider,
 )
+from node import ACCOUNT, OTHER_REGION
 
 SIZE = 10 << 20
 CONTEXT = {"file": "report", "version": "1"}
@@ -41,9 +50,8 @@ def master_keys(kms, arn):
 
 
 def keyring(kms, arn):
-    materials = AwsCryptographicMaterialProviders(config=MaterialProvidersConfig())
     settings = CreateAwsKmsKeyringInput(kms_key_id=arn, kms_client=kms)
-    return {"keyring": materials.create_aws_kms_keyring(settings)}
+    return {"keyring": materials().create_aws_kms_keyring(settings)}
 
 
 STYLES = pytest.mark.parametrize("style", [master_keys, keyring])
@@ -101,3 +109,64 @@ def test_two_keys(client, kms, key):
     sealed, _ = client.encrypt(source=b"secret", key_provider=both)
     kms.disable_key(KeyId=key["KeyId"])
     assert client.decrypt(source=sealed, **master_keys(kms, other["Arn"]))[0] == b"secret"
+
+
+class TestRelatives:
+    """A multi-Region key: what one Region encrypts, the other one opens, without its relative."""
+
+    @pytest.fixture
+    def arns(self, kms):
+        primary = kms.create_key(MultiRegion=True)["KeyMetadata"]["Arn"]
+        replica = kms.replicate_key(KeyId=primary, ReplicaRegion=OTHER_REGION)
+        return primary, replica["ReplicaKeyMetadata"]["Arn"]
+
+    def test_master_keys(self, client, arns):
+        for one, other in (arns, reversed(arns)):
+            sealed, _ = client.encrypt(
+                source=b"both", key_provider=MRKAwareStrictAwsKmsMasterKeyProvider(key_ids=[one])
+            )
+            opened, _ = client.decrypt(
+                source=sealed, key_provider=MRKAwareStrictAwsKmsMasterKeyProvider(key_ids=[other])
+            )
+            assert opened == b"both"
+
+    def test_master_keys_that_are_discovered(self, client, arns):
+        provider = MRKAwareStrictAwsKmsMasterKeyProvider(key_ids=arns[:1])
+        sealed, _ = client.encrypt(source=b"both", key_provider=provider)
+        accounts = DiscoveryFilter(partition="aws", account_ids=[ACCOUNT])
+        found = MRKAwareDiscoveryAwsKmsMasterKeyProvider(
+            discovery_filter=accounts, discovery_region=OTHER_REGION
+        )
+        assert client.decrypt(source=sealed, key_provider=found)[0] == b"both"
+
+    def test_keyrings(self, client, kms, other_region, arns):
+        clients = (kms, other_region)
+        rings = [mrk_keyring(*of) for of in zip(clients, arns, strict=True)]
+        for one, other in (rings, reversed(rings)):
+            sealed, _ = client.encrypt(source=b"both", keyring=one)
+            assert client.decrypt(source=sealed, keyring=other)[0] == b"both"
+
+    def test_keyrings_that_are_discovered(self, client, kms, other_region, arns):
+        sealed, _ = client.encrypt(source=b"both", keyring=mrk_keyring(kms, arns[0]))
+        settings = CreateAwsKmsMrkDiscoveryKeyringInput(
+            kms_client=other_region,
+            region=OTHER_REGION,
+            discovery_filter=AccountFilter(partition="aws", account_ids=[ACCOUNT]),
+        )
+        ring = materials().create_aws_kms_mrk_discovery_keyring(settings)
+        assert client.decrypt(source=sealed, keyring=ring)[0] == b"both"
+
+    def test_a_key_of_one_region_has_none(self, client, kms, other_region, key):
+        sealed, _ = client.encrypt(source=b"one", keyring=keyring(kms, key["Arn"])["keyring"])
+        elsewhere = key["Arn"].replace(kms.meta.region_name, OTHER_REGION)
+        with pytest.raises(Exception, match="(?i)unable to decrypt|no .*keys"):
+            client.decrypt(source=sealed, keyring=mrk_keyring(other_region, elsewhere))
+
+
+def materials():
+    return AwsCryptographicMaterialProviders(config=MaterialProvidersConfig())
+
+
+def mrk_keyring(kms, arn):
+    settings = CreateAwsKmsMrkKeyringInput(kms_key_id=arn, kms_client=kms)
+    return materials().create_aws_kms_mrk_keyring(settings)
