@@ -2,7 +2,7 @@
 that they have, whether the request states them or leaves them to their defaults."""
 
 import pytest
-from node import ACCOUNT, REGION
+from node import ACCOUNT, OTHER_REGION, REGION
 from people import new_user
 from policies import ROOT, allow
 from walk_rows import ROWS
@@ -25,6 +25,7 @@ OF_A_KEY = {
     "kms:KeyOrigin": "AWS_KMS",
     "kms:MultiRegion": "false",
 }
+OF_A_PRIMARY = OF_A_KEY | {"kms:MultiRegion": "true", "kms:MultiRegionKeyType": "PRIMARY"}
 FOR_NOBODY = {"kms:GrantIsForAWSResource": "false"}
 BYPASS = {"kms:BypassPolicyLockoutSafetyCheck": "false"}
 RAW = {"kms:MessageType": "RAW", "kms:SigningAlgorithm": "ECDSA_SHA_256"}
@@ -116,6 +117,8 @@ STATED = [
     ("kms:ListKeyRotations", {}, OF_A_KEY),
     ("kms:RotateKeyOnDemand", {}, OF_A_KEY),
     ("kms:CreateAlias", {}, {"aws:ResourceAccount": ACCOUNT}),
+    ("kms:ReplicateKey", {}, OF_A_PRIMARY | {"kms:ReplicaRegion": OTHER_REGION}),
+    ("kms:UpdatePrimaryRegion", {}, OF_A_PRIMARY | {"kms:PrimaryRegion": OTHER_REGION}),
 ]
 # The same for keys that a request does not have.
 ABSENT = [
