@@ -111,6 +111,7 @@ def test_two_keys(client, kms, key):
     assert client.decrypt(source=sealed, **master_keys(kms, other["Arn"]))[0] == b"secret"
 
 
+@pytest.mark.dev("it calls the other Region of the same process")
 class TestRelatives:
     """A multi-Region key: what one Region encrypts, the other one opens, without its relative."""
 
