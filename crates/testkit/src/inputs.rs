@@ -112,6 +112,7 @@ impl Maker<'_> {
             (Some(known), _) => known.clone(),
             (None, "AliasName") => format!("alias/{}", text(rng, 8, 16)),
             (None, "PolicyName") => "default".into(),
+            (None, "ReplicaRegion" | "PrimaryRegion") => "eu-west-1".into(),
             (None, "Policy") => r#"{"Version":"2012-10-17","Statement":[]}"#.into(),
             _ => {
                 let (min, max) = bounds(shape);
