@@ -33,7 +33,7 @@ pub struct DevArguments {
     /// Keep everything in memory; nothing survives the process.
     #[arg(long, conflicts_with = "data_dir")]
     ephemeral: bool,
-    /// A Region to serve, isolated from the others; may be given several times.
+    /// A Region to serve; may be given several times. They share multi-Region keys, nothing else.
     #[arg(long = "region", default_value = "us-east-1", value_name = "REGION")]
     regions: Vec<Region>,
     /// An account that exists in every Region: ID or ID:ACCESS_KEY:SECRET.
